@@ -4,7 +4,7 @@
 //
 //   meta(key, value)              format = 1, seed, topic_pattern, qos, created_ms
 //   devices(id, name, topic)      name is the MQTT client id's device and the reading's "device"
-//   readings(device_id, seq, published_ms, acked_ms, payload_crc32c, payload_bytes)
+//   readings(device_id, seq, published_ms, acked_ms, payload_crc32c, payload_bytes, resent)
 //                                 primary key (device_id, seq), WITHOUT ROWID: under 40 bytes a row
 //
 // A reading that was published but not acknowledged when the fleet ended is not in the ledger; it may
@@ -46,6 +46,10 @@ struct LedgerEntry {
   WallMs acked_ms = 0;
   std::uint32_t payload_crc32c = 0;  // of the MQTT payload as published
   std::uint32_t payload_bytes = 0;
+  /// The device's connection broke while the reading was in flight, and the client sent it again with
+  /// DUP. An MQTT broker does not recognise that at QoS 1 and may hand it on twice, and with it the
+  /// readings that were in flight beside it: a verifier must not blame the pipeline for these.
+  bool resent = false;
 
   friend bool operator==(const LedgerEntry&, const LedgerEntry&) = default;
 };

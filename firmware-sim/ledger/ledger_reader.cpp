@@ -42,7 +42,8 @@ LedgerEntry entry_of(const Statement& row) {
           .published_ms = row.integer(1),
           .acked_ms = row.integer(2),
           .payload_crc32c = static_cast<std::uint32_t>(row.integer(3)),
-          .payload_bytes = static_cast<std::uint32_t>(row.integer(4))};
+          .payload_bytes = static_cast<std::uint32_t>(row.integer(4)),
+          .resent = row.integer(5) != 0};
 }
 
 }  // namespace
@@ -114,7 +115,7 @@ Result<std::int64_t> LedgerReader::count(std::int64_t device_id) const {
 Result<> LedgerReader::for_each(std::int64_t device_id, const std::function<bool(const LedgerEntry&)>& visit,
                                 std::int64_t first_seq) const {
   ASSIGN_OR_RETURN(auto select, impl_->session.prepare(
-      "SELECT seq, published_ms, acked_ms, payload_crc32c, payload_bytes FROM readings "
+      "SELECT seq, published_ms, acked_ms, payload_crc32c, payload_bytes, resent FROM readings "
       "WHERE device_id = ? AND seq >= ? ORDER BY seq"));
   select.bind(1, device_id);
   select.bind(2, first_seq);

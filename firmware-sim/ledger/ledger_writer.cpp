@@ -33,6 +33,7 @@ CREATE TABLE readings(
   acked_ms INTEGER NOT NULL,
   payload_crc32c INTEGER NOT NULL,
   payload_bytes INTEGER NOT NULL,
+  resent INTEGER NOT NULL,
   PRIMARY KEY(device_id, seq)) WITHOUT ROWID;
 )sql";
 
@@ -100,6 +101,7 @@ Result<> LedgerWriter::Impl::commit(const std::vector<Row>& rows) {
     insert.bind(4, entry.acked_ms);
     insert.bind(5, static_cast<std::int64_t>(entry.payload_crc32c));
     insert.bind(6, static_cast<std::int64_t>(entry.payload_bytes));
+    insert.bind(7, static_cast<std::int64_t>(entry.resent));
     if (auto inserted = step_once(session, insert, "insert reading"); !inserted) {
       (void)session.execute("ROLLBACK");  // the insert's error is the one to report
       return inserted;
@@ -149,7 +151,7 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::create(const std::string& pa
   ASSIGN_OR_RETURN(impl->session, Session::open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
   RETURN_IF_ERROR(impl->session.execute(kSchema));
   RETURN_IF_ERROR(write_head(impl->session, meta, devices));
-  ASSIGN_OR_RETURN(impl->insert, impl->session.prepare("INSERT INTO readings VALUES(?, ?, ?, ?, ?, ?)"));
+  ASSIGN_OR_RETURN(impl->insert, impl->session.prepare("INSERT INTO readings VALUES(?, ?, ?, ?, ?, ?, ?)"));
   return std::unique_ptr<LedgerWriter>(new LedgerWriter(std::move(impl)));
 }
 

@@ -27,7 +27,8 @@ class LedgerTest : public testing::Test {
   }
   static LedgerEntry entry(std::int64_t seq) {
     return {.seq = seq, .published_ms = 1'700'000'000'000 + seq, .acked_ms = 1'700'000'000'002 + seq,
-            .payload_crc32c = 0xffffffffu - static_cast<std::uint32_t>(seq), .payload_bytes = 180};
+            .payload_crc32c = 0xffffffffu - static_cast<std::uint32_t>(seq), .payload_bytes = 180,
+            .resent = seq % 3 == 0};
   }
   void execute(const std::string& sql) const {
     sqlite3* raw = nullptr;
