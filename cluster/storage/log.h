@@ -1,0 +1,183 @@
+#pragma once
+// One partition's log on disk: a folder of segments in Kafka's file formats.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/storage/flush_ticket.h"
+#include "common/env/clock.h"
+#include "common/record/record_batch.h"
+
+namespace tributary {
+
+/// Kafka's topic configuration, as far as a log needs it.
+struct LogConfig {
+  std::uint32_t segment_bytes = 1u << 30;       // segment.bytes; at most 2^31 - 1
+  std::int64_t segment_ms = 7 * 86'400'000ll;   // segment.ms
+  std::uint32_t index_interval_bytes = 4096;    // index.interval.bytes
+  std::uint32_t index_bytes_max = 10u << 20;    // segment.index.bytes
+  /// Producers remembered per partition, newest first. There is no expiry by time: a gateway that was
+  /// offline for weeks is still recognised, as long as fewer others than this have written since.
+  std::uint32_t producers_max = 10'000;
+  BatchLimits limits;                           // max.message.bytes and what is checked
+};
+
+struct AppendInfo {
+  Offset base_offset{0};  // of the first batch
+  Offset last_offset{0};  // inclusive, of the last batch
+  std::int64_t log_append_time_ms = kNoTimestamp;  // -1: the records keep their create time
+  bool duplicate = false;  // nothing was written: the offsets are those of the first time
+};
+
+/// Whole batches within one segment. The bytes never change, and stay readable while `file` is held,
+/// also after the segment was deleted. `length` is 0 when there is nothing to read.
+struct LogSlice {
+  std::shared_ptr<const File> file;
+  std::uint64_t position = 0;
+  std::uint32_t length = 0;
+  Offset first_offset{0};  // of the first batch: at most the offset asked for
+  Offset next_offset{0};   // exclusive: where to go on reading
+};
+
+struct TimestampOffset {
+  std::int64_t timestamp_ms = kNoTimestamp;
+  Offset offset{0};
+};
+
+/// What opening a log had to do; for the operator's eyes and the tests.
+struct RecoveryReport {
+  bool scanned = false;               // the stop was not clean: batches were checked
+  std::uint64_t bytes_scanned = 0;
+  std::uint64_t bytes_cut = 0;        // torn tail, incl. whole segments after it
+  std::uint32_t segments_removed = 0;
+  std::uint32_t indexes_rebuilt = 0;
+  std::string cut_reason;             // file, position and failed check; empty if nothing was cut
+};
+
+struct LogOpenOptions {
+  std::string folder;  // of the partition; must exist
+  LogConfig config;
+  bool clean = false;              // the last stop was clean: trust the files' ends
+  Offset recovery_point{0};        // exclusive: below it everything was durable
+  Offset log_start_offset{0};      // from the checkpoint
+};
+
+class LeaderEpochs;
+class ProducerStates;
+class SegmentList;
+
+/// One thread at a time (the partition's shard). Blocks on page-cache writes and on reads, never on a
+/// sync, except where said.
+///
+/// Invariant: log_start_offset <= stable_offset <= log_end_offset; offsets are dense.
+///
+/// Goes offline for good when a sync fails: append, begin_flush and close_cleanly then give
+/// kUnavailable with the first error; reads of what is stable still work.
+class Log {
+ public:
+  /// Recovers what a crash left and makes it durable (blocks on syncs), so that after open
+  /// stable_offset() == log_end_offset(). If it never returns, opening again gives the same.
+  ///
+  /// Not clean: every batch from the segment of the newest durable point on is checked (header, CRC,
+  /// dense offsets); the first bad one and all behind it is cut off, for it was never acknowledged.
+  /// Indexes and producer state are rebuilt.
+  /// kCorrupt, naming file and position, if a batch below the durable point is damaged or missing:
+  /// acknowledged records are never cut off silently. The durable point is the larger one of
+  /// `recovery_point` and the offset of the newest valid producer snapshot.
+  [[nodiscard]] static Result<std::unique_ptr<Log>> open(FileSystem& fs, const Clock& clock,
+                                                         const LogOpenOptions& options);
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+  ~Log();  // as after kill -9, unless closed cleanly
+
+  /// Appends one or more batches, which get the next offsets and `epoch`. Writes to the page cache
+  /// only. ACKNOWLEDGE WHEN stable_offset() > last_offset, ALSO FOR DUPLICATES.
+  /// All batches are checked before anything is written, and either all are appended or none:
+  /// after an error the log is as before and can go on (ENOSPC too, once there is space). If it never
+  /// returns, any prefix of the batches may be in the log.
+  ///
+  /// Errors: those of validate_batch; kUnsupported (transactional); kFenced (older producer or leader
+  /// epoch); kOutOfOrderSequence; kDuplicateSequence (was appended and is durable, but too long ago to
+  /// know its offset: acknowledge it); kNoSpace, kIo; kUnavailable (offline).
+  /// Of several batches, those that are duplicates are left out and the others appended.
+  [[nodiscard]] Result<AppendInfo> append(ByteView records, LeaderEpoch epoch);
+
+  /// Batches from the one that holds `from` on: as many as fit in `bytes_max` and lie below `below`
+  /// (exclusive; give stable_offset() to consumers) within one segment. With `at_least_one_batch` the
+  /// first is given even if it is larger than `bytes_max` (KIP-74). An empty slice at `from == below`.
+  /// kOutOfRange for an offset outside [log_start_offset, below]; kCorrupt, naming file and position.
+  [[nodiscard]] Result<LogSlice> read(Offset from, std::uint32_t bytes_max, Offset below,
+                                      bool at_least_one_batch);
+
+  /// The first record whose timestamp is at least `timestamp_ms`, among those below `below`.
+  [[nodiscard]] Result<std::optional<TimestampOffset>> offset_for_time(std::int64_t timestamp_ms,
+                                                                       Offset below);
+  /// The record with the largest timestamp among those below `below` (KIP-734); the first of equals.
+  [[nodiscard]] Result<std::optional<TimestampOffset>> offset_of_max_timestamp(Offset below);
+
+  [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
+  /// Exclusive: everything below is durable. The high watermark of a single broker.
+  [[nodiscard]] Offset stable_offset() const { return stable_offset_; }
+  /// Exclusive: the offset of the next record.
+  [[nodiscard]] Offset log_end_offset() const { return log_end_offset_; }
+  /// Of the newest batch; kNoLeaderEpoch if there was none.
+  [[nodiscard]] LeaderEpoch leader_epoch() const;
+  [[nodiscard]] std::uint64_t size_bytes() const;
+  [[nodiscard]] std::size_t segment_count() const;
+  [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
+  [[nodiscard]] const std::string& folder() const { return folder_; }
+  /// Why the log is offline; nothing while it is online.
+  [[nodiscard]] const std::optional<Error>& offline() const { return offline_; }
+
+  /// Nothing if all is stable or the log is offline. Several tickets may be outstanding; completing a
+  /// later one covers the earlier ones. A ticket that is never completed only delays stable_offset.
+  [[nodiscard]] std::optional<FlushTicket> begin_flush();
+  /// `synced` is the flusher's verdict. Moves stable_offset, or takes the log offline.
+  void complete_flush(const FlushTicket& ticket, const Result<>& synced);
+
+  /// Begin, sync on this thread (blocks), complete.
+  [[nodiscard]] Result<> flush();
+
+  /// Flushes, writes the indexes and the producer snapshot, syncs them (blocks). The log takes no
+  /// appends afterwards (kUnavailable). If it never returns or fails, the next open recovers.
+  [[nodiscard]] Result<> close_cleanly();
+
+ private:
+  struct Planned;
+  struct Plan;
+  struct PendingSnapshot;
+
+  Log(FileSystem& fs, const Clock& clock, const LogOpenOptions& options);
+
+  [[nodiscard]] Result<> recover(const LogOpenOptions& options);
+  [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch);
+  [[nodiscard]] Result<> assign_epoch(LeaderEpoch epoch);
+  [[nodiscard]] Result<> write_plan(const Plan& plan, LeaderEpoch epoch);
+  [[nodiscard]] Result<> roll();
+  void write_pending_snapshots();
+  void remove_old_snapshots();
+
+  FileSystem& fs_;
+  const Clock& clock_;
+  const std::string folder_;
+  const LogConfig config_;
+
+  Offset log_start_offset_{0};
+  Offset stable_offset_{0};
+  Offset log_end_offset_{0};
+  std::optional<Error> offline_;
+  bool closed_ = false;
+  RecoveryReport recovery_;
+
+  std::unique_ptr<SegmentList> segments_;
+  std::unique_ptr<ProducerStates> producers_;
+  std::unique_ptr<LeaderEpochs> epochs_;
+  std::vector<PendingSnapshot> pending_snapshots_;  // of rolls whose data is not stable yet
+
+  std::uint64_t next_ticket_id_ = 1;
+};
+
+}  // namespace tributary
