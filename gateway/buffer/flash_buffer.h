@@ -1,0 +1,102 @@
+#pragma once
+// The buffer: sealed batches on flash while the cluster is away, and the gateway's identity.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "gateway/buffer/sealed_batch.h"
+
+namespace tributary {
+
+struct FlashBufferOptions {
+  std::string folder;  // created if missing
+};
+
+/// Who this gateway is. The gateway id never changes; producer id and epoch stamp batches; the nonce
+/// names the intake (on tmpfs) that goes with it.
+struct GatewayIdentity {
+  std::uint64_t gateway_id = 0;
+  ProducerId producer_id = kNoProducerId;  // bits 61 and 60 are 01: never a broker-allocated one
+  ProducerEpoch epoch{0};
+  std::uint64_t intake_nonce = 0;
+};
+
+/// One SQLite database `buffer.db` in a folder that is locked while open. One thread (the pipeline's),
+/// but for used_bytes and file_bytes.
+///
+/// Durability: what a call has committed when it returns success survives a power cut. A call that
+/// never returned, or failed, has happened wholly or not at all, and after a failure the next call
+/// works on the state before it.
+class FlashBuffer {
+ public:
+  /// Opens or creates (with a new identity: gateway_id, producer_id and intake_nonce drawn from the
+  /// system). kLocked if another process has the folder, kUnsupported for another format version,
+  /// kCorrupt, naming the file and the way out, if it is no readable database. Never removes anything.
+  [[nodiscard]] static Result<std::unique_ptr<FlashBuffer>> open(FlashBufferOptions options);
+  ~FlashBuffer();
+
+  [[nodiscard]] const GatewayIdentity& identity() const;
+  /// True if open() created the identity: nothing was ever stamped with it.
+  [[nodiscard]] bool fresh() const;
+
+  /// The intake was lost: a higher epoch and a new nonce, so that sequences may begin at 0 again. An
+  /// epoch that cannot grow any more gives way to a new producer id with epoch 0.
+  [[nodiscard]] Result<> begin_epoch();
+
+  /// Adds batches with ascending ids, above all that are there: one transaction, synchronous.
+  /// kNoSpace if the disk is full: nothing was added, and it may be tried again.
+  [[nodiscard]] Result<> add(const std::vector<SealedBatch>& batches);
+
+  /// Removes acknowledged batches; unknown ids are ignored. One transaction.
+  [[nodiscard]] Result<> remove(const std::vector<BatchId>& ids);
+
+  /// Visits infos with ids above `after`, ascending, at most `rows_max`, until `visit` returns false.
+  /// Returns the last id visited, or `after`. Costs no read of the batches' bytes.
+  [[nodiscard]] Result<BatchId> scan(BatchId after, std::size_t rows_max,
+                                     const std::function<bool(const SealedBatchInfo&)>& visit) const;
+
+  /// The batch, stamped as scan() shows it. kNotFound; kCorrupt if its CRC does not match.
+  [[nodiscard]] Result<SealedBatch> load(BatchId id) const;
+
+  /// 0 if it is empty.
+  [[nodiscard]] BatchId first_id() const;
+  [[nodiscard]] BatchId last_id() const;
+
+  // ---- Partition counts -----------------------------------------------------------------------------
+
+  /// The number of partitions that keys of this topic are mapped to; nothing before it was ever set.
+  [[nodiscard]] std::optional<std::int32_t> partition_count(const std::string& topic) const;
+  [[nodiscard]] Result<> set_partition_count(const std::string& topic, std::int32_t count);
+
+  /// The cluster has fewer partitions than were assumed: in one transaction begins a new epoch with
+  /// sequences from 0, and gives every batch of `topic`, in order, the partition
+  /// (its partition % count) and that partition's next sequence under the new epoch.
+  [[nodiscard]] Result<> rehome(const std::string& topic, std::int32_t count);
+  /// For each partition, the sequence after its newest batch that was restamped under the current
+  /// epoch: what an intake that is bound anew goes on with.
+  [[nodiscard]] Result<std::vector<NextSequence>> continuations() const;
+
+  // ---- Size ----------------------------------------------------------------------------------------
+
+  /// Pages in use, in bytes; what the cap is compared with. Any thread.
+  [[nodiscard]] std::size_t used_bytes() const;
+  /// The file's size; above used_bytes() by what give_space_back() can return. Any thread.
+  [[nodiscard]] std::size_t file_bytes() const;
+  /// The oldest batch's oldest reading, by the wall clock; nothing if it is empty.
+  [[nodiscard]] std::optional<WallMs> oldest_received_ms() const;
+
+  /// Shrinks the file once most of it is free, a bounded step at a time; returns whether there is more
+  /// to give. For quiet moments.
+  [[nodiscard]] Result<bool> give_space_back();
+
+ private:
+  struct State;
+  explicit FlashBuffer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tributary

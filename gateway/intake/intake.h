@@ -1,0 +1,140 @@
+#pragma once
+// The intake: readings on tmpfs, from the moment before their PUBACK until the cluster or the flash
+// buffer has them.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "gateway/buffer/sealed_batch.h"
+#include "gateway/intake/reading.h"
+
+namespace tributary {
+
+struct IntakeOptions {
+  std::string folder;           // created if missing; see find_intake_folder
+  bool allow_disk = false;      // take a folder that is not on tmpfs, with a warning by the caller
+  std::size_t window = 1024;    // readings among which a redelivery is looked for; above MQTT's
+                                // receive maximum
+};
+
+enum class StoreOutcome { kStored, kRedelivery };
+
+/// Which producer stamps what this intake seals, and which flash folder it belongs to.
+struct IntakeBinding {
+  std::uint64_t nonce = 0;  // shared with the flash buffer's identity; a fresh intake has none
+  ProducerId producer_id = kNoProducerId;
+  ProducerEpoch epoch = kNoProducerEpoch;
+  friend bool operator==(const IntakeBinding&, const IntakeBinding&) = default;
+};
+
+/// What is known at a glance; may be read on any thread.
+struct IntakeLevel {
+  std::size_t unsealed_bytes = 0;
+  std::size_t unsealed_readings = 0;
+  std::size_t sealed_bytes = 0;
+  std::size_t sealed_batches = 0;
+  [[nodiscard]] std::size_t bytes() const { return unsealed_bytes + sealed_bytes; }
+};
+
+/// One SQLite database `intake.db` in a folder that is locked while open. Two threads use it: MQTT's
+/// (store, forget_deliveries) and the pipeline's (all else); a mutex orders them, and no call holds it
+/// for longer than one transaction.
+///
+/// Durability: a call that returned success survives the end of the process at any later moment
+/// (kill -9); nothing survives the end of the operating system. A call that never returned has
+/// happened wholly or not at all.
+class Intake {
+ public:
+  /// Opens or creates. kLocked if another process has it, kUnsupported for another format version,
+  /// kCorrupt if it is not a readable database, kInvalidArgument if the folder is not on tmpfs.
+  /// The redelivery window is rebuilt from the newest readings.
+  [[nodiscard]] static Result<std::unique_ptr<Intake>> open(IntakeOptions options);
+  ~Intake();
+
+  // ---- MQTT's thread ------------------------------------------------------------------------------
+
+  /// One commit. kRedelivery (nothing stored) if `dup` is set and the newest reading with that packet
+  /// id, among the last `window` readings since the last forget_deliveries, has the same topic,
+  /// payload and properties. Any error means that the reading is not stored, and must not be
+  /// acknowledged.
+  [[nodiscard]] Result<StoreOutcome> store(const ReadingView& reading, Delivery delivery);
+
+  /// The MQTT broker has begun a new session: its packet ids say nothing about the former ones.
+  [[nodiscard]] Result<> forget_deliveries();
+
+  // ---- The pipeline's thread ----------------------------------------------------------------------
+
+  /// Nothing for a fresh intake.
+  [[nodiscard]] std::optional<IntakeBinding> binding() const;
+
+  /// Binds to a producer: what is sealed from now on carries its epoch, with these next sequences and
+  /// 0 for every other partition, and ids above `last_id`. Batches that are sealed already keep their
+  /// stamps.
+  [[nodiscard]] Result<> bind(const IntakeBinding& binding, const std::vector<NextSequence>& sequences,
+                              BatchId last_id);
+
+  /// Calls `take` for unsealed readings with ids above `after` in ascending order, at most `count_max`
+  /// of them, until it returns false (the reading it was called with counts as taken). Returns the
+  /// last id taken, or `after`. The views are valid during the call only; `take` must not call the
+  /// intake.
+  [[nodiscard]] Result<ReadingId> read(ReadingId after, std::size_t count_max,
+                                       const std::function<bool(ReadingId, const ReadingView&)>& take);
+
+  /// The newest sealed reading; all above it are unsealed.
+  [[nodiscard]] ReadingId sealed_up_to() const;
+
+  /// The sequence and id that the next batch of this partition will have.
+  [[nodiscard]] Sequence next_sequence(const TopicPartition& destination) const;
+  [[nodiscard]] BatchId next_batch_id() const;
+
+  /// Records that the readings up to `last` (inclusive) are in `batches`: one transaction that inserts
+  /// them, advances their partitions' sequences, moves the cursor and drops readings that are both
+  /// sealed and out of the redelivery window. The batches have the ids next_batch_id(), +1, ... and
+  /// base sequences next_sequence(): CHECKed.
+  [[nodiscard]] Result<> seal(ReadingId last, const std::vector<SealedBatch>& batches);
+
+  /// The sealed batches' infos in ascending order of id: at start.
+  [[nodiscard]] Result<std::vector<SealedBatchInfo>> sealed() const;
+  /// kNotFound if it has been removed.
+  [[nodiscard]] Result<SharedBytes> sealed_bytes(BatchId id) const;
+
+  /// Removes sealed batches that the cluster has acknowledged or that are committed on flash; unknown
+  /// ids are ignored. `acked_on_flash` are batches of the flash buffer that the cluster has
+  /// acknowledged: noted here, without a flash write, until forget_acked_on_flash. One transaction.
+  [[nodiscard]] Result<> remove_sealed(const std::vector<BatchId>& ids,
+                                       const std::vector<BatchId>& acked_on_flash = {});
+  [[nodiscard]] Result<std::vector<BatchId>> acked_on_flash() const;
+  [[nodiscard]] Result<> forget_acked_on_flash(const std::vector<BatchId>& ids);
+
+  /// Gives tmpfs space back that a former backlog took. For quiet moments.
+  [[nodiscard]] Result<> give_space_back();
+
+  /// Calls the function given to set_wake (on the storing thread) once, as soon as at least `bytes`
+  /// of readings were stored since the last read() that reached the end. 0 = not at all.
+  void wake_after(std::size_t bytes);
+  void set_wake(std::function<void()> wake);
+
+  // ---- Any thread ---------------------------------------------------------------------------------
+
+  [[nodiscard]] IntakeLevel level() const;
+
+ private:
+  struct State;
+  explicit Intake(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Where the intake goes when nobody says: a subfolder of $XDG_RUNTIME_DIR, /run/tributary or
+/// /dev/shm, the first that is a writable tmpfs; its name is derived from the absolute `data_folder`, so
+/// that a restarted gateway finds it again and two gateways do not meet. kNotFound if there is none.
+[[nodiscard]] Result<std::string> find_intake_folder(const std::string& data_folder);
+
+/// Whether an existing folder lies on tmpfs or ramfs (statfs).
+[[nodiscard]] Result<bool> is_on_tmpfs(const std::string& folder);
+
+}  // namespace tributary
