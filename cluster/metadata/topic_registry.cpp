@@ -1,0 +1,214 @@
+#include "cluster/metadata/topic_registry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace tributary {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kClusterIdKey = "/cluster/id";
+constexpr const char* kProducerIdsKey = "/cluster/producer_ids";
+constexpr int kFormat = 1;
+constexpr std::int32_t kPartitionsSane = 1'000'000;
+
+std::string topic_key(std::string_view name) { return fmt::format("/topics/{}", name); }
+std::string removed_key(const Uuid& id) { return fmt::format("/removed_topics/{}", to_string(id)); }
+
+tl::unexpected<Error> corrupt(const MetadataEntry& entry, std::string_view why) {
+  return fail(Errc::kCorrupt, fmt::format("metadata key {}: {}", entry.key, why));
+}
+
+/// Runs `read` on the entry's JSON; what nlohmann throws becomes kCorrupt.
+template <class Read>
+auto parse(const MetadataEntry& entry, Read read) -> Result<decltype(read(json()))> {
+  try {
+    const auto value = json::parse(entry.value);
+    if (value.at("format").get<int>() != kFormat)
+      return fail(Errc::kUnsupported, fmt::format("metadata key {}: format {} is not {}", entry.key,
+                                                  value.at("format").dump(), kFormat));
+    return read(value);
+  } catch (const json::exception& e) {
+    return corrupt(entry, e.what());
+  }
+}
+
+std::string name_part(const std::string& key) { return key.substr(key.rfind('/') + 1); }
+
+std::string to_json(const Topic& topic) {
+  return json{{"format", kFormat},
+              {"id", to_string(topic.id)},
+              {"partitions", topic.partitions},
+              {"configs", topic.configs},
+              {"created_ms", topic.created_ms}}
+      .dump();
+}
+
+Result<Topic> topic_of(const MetadataEntry& entry) {
+  std::optional<Uuid> id;
+  auto topic = parse(entry, [&](const json& value) {
+    id = parse_uuid(value.at("id").get<std::string>());
+    return Topic{name_part(entry.key), id.value_or(Uuid{}), value.at("partitions").get<std::int32_t>(),
+                 value.at("configs").get<TopicConfigs>(), value.at("created_ms").get<WallMs>()};
+  });
+  if (!topic) return topic;
+  if (!id || topic->partitions < 1 || topic->partitions > kPartitionsSane)
+    return corrupt(entry, "no such id or number of partitions");
+  return topic;
+}
+
+Result<RemovedTopic> removed_of(const MetadataEntry& entry) {
+  const auto id = parse_uuid(name_part(entry.key));
+  auto removed = parse(entry, [&](const json& value) {
+    return RemovedTopic{value.at("name").get<std::string>(), id.value_or(Uuid{}),
+                        value.at("partitions").get<std::int32_t>()};
+  });
+  if (removed && (!id || removed->partitions < 0 || removed->partitions > kPartitionsSane ||
+                  !validate_topic_name(removed->name)))
+    return corrupt(entry, "no such id, name or number of partitions");
+  return removed;
+}
+
+template <class T>
+auto list_into(MetadataStore::Done<std::vector<T>> done, Result<T> (*read)(const MetadataEntry&)) {
+  return [done = std::move(done), read](Result<std::vector<MetadataEntry>> entries) {
+    if (!entries) return done(tl::unexpected<Error>(std::move(entries).error()));
+    std::vector<T> values;
+    for (const auto& entry : *entries) {
+      auto value = read(entry);
+      if (!value) return done(tl::unexpected<Error>(std::move(value).error()));
+      values.push_back(*std::move(value));
+    }
+    done(std::move(values));
+  };
+}
+
+void take_block(MetadataStore& store, MetadataStore::Done<ProducerIdBlock> done) {
+  store.get(kProducerIdsKey, [&store, done = std::move(done)](Result<std::optional<MetadataEntry>> entry) {
+    if (!entry) return done(tl::unexpected<Error>(std::move(entry).error()));
+    std::int64_t next = 0;
+    if (*entry) {
+      auto parsed = parse(**entry, [](const json& value) { return value.at("next").get<std::int64_t>(); });
+      if (!parsed) return done(tl::unexpected<Error>(std::move(parsed).error()));
+      next = *parsed;
+      if (next < 0) return done(corrupt(**entry, "a negative producer id"));
+    }
+    if (next > kProducerIdMax - kProducerIdBlockSize)
+      return done(fail(Errc::kNoSpace, "all producer ids have been handed out"));
+    auto value = json{{"format", kFormat}, {"next", next + kProducerIdBlockSize}}.dump();
+    auto write = *entry ? MetadataWrite::put(kProducerIdsKey, std::move(value), (*entry)->version)
+                        : MetadataWrite::create(kProducerIdsKey, std::move(value));
+    store.commit({std::move(write)}, [&store, done, next](Result<MetadataStore::NewVersions> committed) {
+      if (committed) return done(ProducerIdBlock{ProducerId(next), kProducerIdBlockSize});
+      const auto code = committed.error().code;
+      // Another broker took the block that we read.
+      if (code == Errc::kVersionMismatch || code == Errc::kAlreadyExists) return take_block(store, done);
+      done(tl::unexpected<Error>(std::move(committed).error()));
+    });
+  });
+}
+
+Result<Uuid> cluster_id_of(const MetadataEntry& entry) {
+  auto text = parse(entry, [](const json& value) { return value.at("id").get<std::string>(); });
+  if (!text) return tl::unexpected<Error>(std::move(text).error());
+  const auto id = parse_uuid(*text);
+  if (!id) return corrupt(entry, "not a cluster id");
+  return *id;
+}
+
+}  // namespace
+
+void TopicRegistry::cluster_id(const Uuid& if_new, Done<Uuid> done) {
+  auto& store = store_;
+  store.get(kClusterIdKey, [&store, if_new, done = std::move(done)](Result<std::optional<MetadataEntry>> entry) {
+    if (!entry) return done(tl::unexpected<Error>(std::move(entry).error()));
+    if (*entry) return done(cluster_id_of(**entry));
+    auto value = json{{"format", kFormat}, {"id", to_string(if_new)}}.dump();
+    store.commit({MetadataWrite::create(kClusterIdKey, std::move(value))},
+                 [&store, if_new, done](Result<MetadataStore::NewVersions> committed) {
+                   if (committed) return done(if_new);
+                   if (committed.error().code == Errc::kAlreadyExists)  // another broker was first
+                     return TopicRegistry(store).cluster_id(if_new, done);
+                   done(tl::unexpected<Error>(std::move(committed).error()));
+                 });
+  });
+}
+
+void TopicRegistry::topics(Done<std::vector<Topic>> done) {
+  store_.list("/topics", list_into<Topic>(std::move(done), topic_of));
+}
+
+void TopicRegistry::create(Topic topic, Done<Topic> done) {
+  if (auto valid = validate_topic_name(topic.name); !valid)
+    return done(tl::unexpected<Error>(std::move(valid).error()));
+  auto write = MetadataWrite::create(topic_key(topic.name), to_json(topic));
+  store_.commit({std::move(write)},
+                [topic = std::move(topic), done = std::move(done)](Result<MetadataStore::NewVersions> committed) {
+                  if (committed) return done(topic);
+                  if (committed.error().code == Errc::kAlreadyExists)
+                    return done(fail(Errc::kAlreadyExists, fmt::format("topic '{}' already exists", topic.name)));
+                  done(tl::unexpected<Error>(std::move(committed).error()));
+                });
+}
+
+void TopicRegistry::remove(std::string name, Uuid id, Done<RemovedTopic> done) {
+  auto& store = store_;
+  store.get(topic_key(name), [&store, name, id, done = std::move(done)](Result<std::optional<MetadataEntry>> entry) {
+    if (!entry) return done(tl::unexpected<Error>(std::move(entry).error()));
+    const auto absent = [&] { return fail(Errc::kNotFound, fmt::format("there is no topic '{}'", name)); };
+    if (!*entry) return done(absent());
+    auto topic = topic_of(**entry);
+    if (!topic) return done(tl::unexpected<Error>(std::move(topic).error()));
+    if (topic->id != id) return done(absent());
+    const RemovedTopic removed{name, topic->id, topic->partitions};
+    auto note = json{{"format", kFormat}, {"name", name}, {"partitions", removed.partitions}}.dump();
+    store.commit({MetadataWrite::remove((*entry)->key, (*entry)->version),
+                  MetadataWrite::create(removed_key(removed.id), std::move(note))},
+                 [&store, removed, done](Result<MetadataStore::NewVersions> committed) {
+                   if (committed) return done(removed);
+                   const auto code = committed.error().code;
+                   // Changed between the read and the commit: look again.
+                   if (code == Errc::kVersionMismatch || code == Errc::kNotFound)
+                     return TopicRegistry(store).remove(removed.name, removed.id, done);
+                   done(tl::unexpected<Error>(std::move(committed).error()));
+                 });
+  });
+}
+
+void TopicRegistry::removed_topics(Done<std::vector<RemovedTopic>> done) {
+  store_.list("/removed_topics", list_into<RemovedTopic>(std::move(done), removed_of));
+}
+
+void TopicRegistry::forget_removed(Uuid id, Done<bool> done) {
+  store_.commit({MetadataWrite::remove(removed_key(id), kAnyVersion)},
+                [done = std::move(done)](Result<MetadataStore::NewVersions> committed) {
+                  if (committed || committed.error().code == Errc::kNotFound) return done(true);
+                  done(tl::unexpected<Error>(std::move(committed).error()));
+                });
+}
+
+void TopicRegistry::take_producer_ids(Done<ProducerIdBlock> done) { take_block(store_, std::move(done)); }
+
+Result<> validate_topic_name(std::string_view name) {
+  constexpr std::size_t kNameMax = 249;  // so that "<name>-<partition>" fits a folder's name
+  if (name.empty()) return fail(Errc::kInvalidArgument, "a topic's name must not be empty");
+  if (name == "." || name == "..")
+    return fail(Errc::kInvalidArgument, fmt::format("a topic cannot be named '{}'", name));
+  if (name.size() > kNameMax)
+    return fail(Errc::kInvalidArgument,
+                fmt::format("a topic's name has at most {} characters, not {}", kNameMax, name.size()));
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  if (!std::all_of(name.begin(), name.end(), allowed))
+    return fail(Errc::kInvalidArgument,
+                "a topic's name may hold only ASCII letters and digits, '.', '_' and '-'");
+  return {};
+}
+
+}  // namespace tributary

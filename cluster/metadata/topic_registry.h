@@ -1,0 +1,90 @@
+#pragma once
+// What a cluster keeps in its MetadataStore, with types: its id, its topics, its producer ids.
+//
+//   /cluster/id              {"format":1,"id":"<22 characters>"}
+//   /cluster/producer_ids    {"format":1,"next":2000}
+//   /topics/<name>           {"format":1,"id":"…","partitions":4,"configs":{"flush":"always"},"created_ms":…}
+//   /removed_topics/<id>     {"format":1,"name":"readings","partitions":4}
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/metadata/metadata_store.h"
+#include "common/base/ids.h"
+#include "common/base/uuid.h"
+#include "common/env/clock.h"
+
+namespace tributary {
+
+using TopicConfigs = std::map<std::string, std::string>;
+
+struct Topic {
+  std::string name;
+  Uuid id;
+  std::int32_t partitions = 1;
+  TopicConfigs configs;  // only what was given at creation
+  WallMs created_ms = 0;
+  friend bool operator==(const Topic&, const Topic&) = default;
+};
+
+/// A topic that is no longer there, but whose folders may be.
+struct RemovedTopic {
+  std::string name;
+  Uuid id;
+  std::int32_t partitions = 0;
+  friend bool operator==(const RemovedTopic&, const RemovedTopic&) = default;
+};
+
+/// Producer ids [first, first + count).
+struct ProducerIdBlock {
+  ProducerId first{0};
+  std::int32_t count = 0;
+};
+
+/// Small ids are handed out from here; ids from 2^61 on are left to producers that choose their own at random.
+inline constexpr std::int32_t kProducerIdBlockSize = 1000;
+inline constexpr std::int64_t kProducerIdMax = (std::int64_t{1} << 61) - 1;
+
+/// Stateless, but for the store that it talks to and must not outlive. Calls may come from any thread; `done` runs as
+/// the store's do: once, on the store's thread, without blocking. Each change is durable when `done`
+/// reports success; if it never does, all of the change is there, or nothing. Values that do not parse give kCorrupt.
+class TopicRegistry {
+ public:
+  template <class T>
+  using Done = MetadataStore::Done<T>;
+
+  explicit TopicRegistry(MetadataStore& store) : store_(store) {}
+
+  /// The cluster's id; the first call ever makes `if_new` the id.
+  void cluster_id(const Uuid& if_new, Done<Uuid> done);
+
+  /// All topics, sorted by name.
+  void topics(Done<std::vector<Topic>> done);
+
+  /// kAlreadyExists if the name is taken.
+  void create(Topic topic, Done<Topic> done);
+
+  /// Takes the topic away and remembers, in the same commit, that its folders are to be removed.
+  /// kNotFound if it is not there with this id.
+  void remove(std::string name, Uuid id, Done<RemovedTopic> done);
+
+  /// Topics whose folders may still be there: to be removed before anything is opened.
+  void removed_topics(Done<std::vector<RemovedTopic>> done);
+
+  /// The folders are gone, durably.
+  void forget_removed(Uuid id, Done<bool> done);
+
+  /// Ids that nobody was given before or will be given again, also after a crash: what is not used of
+  /// a block is lost.
+  void take_producer_ids(Done<ProducerIdBlock> done);
+
+ private:
+  MetadataStore& store_;
+};
+
+/// Kafka's rules: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". kInvalidArgument says what is wrong.
+[[nodiscard]] Result<> validate_topic_name(std::string_view name);
+
+}  // namespace tributary
