@@ -84,7 +84,4 @@ class TopicRegistry {
   MetadataStore& store_;
 };
 
-/// Kafka's rules: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". kInvalidArgument says what is wrong.
-[[nodiscard]] Result<> validate_topic_name(std::string_view name);
-
 }  // namespace tributary

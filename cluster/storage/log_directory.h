@@ -19,15 +19,12 @@
 #include <vector>
 
 #include "cluster/storage/log.h"
+#include "common/base/topic_name.h"
 
 namespace tributary {
 
 /// A topic's id, 16 bytes (KIP-516).
 using TopicIdBytes = std::array<std::uint8_t, 16>;
-
-/// Kafka's rule for topic names: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". kInvalidArgument says
-/// what is wrong.
-[[nodiscard]] Result<> validate_topic_name(std::string_view topic);
 
 struct LogDirectoryOptions {
   std::string folder;          // created if missing

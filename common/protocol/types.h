@@ -1,23 +1,16 @@
 #pragma once
 // Field types that Kafka's messages have beside integers, strings and arrays.
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <variant>
 
 #include "common/base/ids.h"
+#include "common/base/uuid.h"
 #include "common/bytes/bytes.h"
 #include "common/protocol/payload.h"
 
 namespace tributary {
-
-/// UUID: 16 bytes; all zero means none.
-struct Uuid {
-  std::array<std::uint8_t, 16> bytes{};
-  [[nodiscard]] bool is_zero() const { return *this == Uuid{}; }
-  friend auto operator<=>(const Uuid&, const Uuid&) = default;
-};
 
 /// RECORDS, nullable: zero or more whole record batches, one after the other.
 /// Decoded, it is a view into the frame: valid as long as the frame's SharedBytes lives, and

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cluster/metadata/sqlite_metadata_store.h"
+#include "common/base/topic_name.h"
 #include "tests/unit/metadata/await.h"
 
 namespace tributary {
