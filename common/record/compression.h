@@ -18,7 +18,7 @@ enum class Compression : std::uint8_t { kNone = 0, kGzip = 1, kSnappy = 2, kLz4 
 /// The other way; nothing for an unknown name.
 [[nodiscard]] std::optional<Compression> parse_compression(std::string_view name);
 
-/// Compresses with contexts that it keeps and uses again (zstd: about half a MiB at the default level,
+/// Compresses with contexts that it keeps and uses again (zstd: below one MiB at the default level,
 /// whatever the batch's size). One thread at a time.
 class Compressor {
  public:
