@@ -3,15 +3,19 @@
 //
 //   static void fields(auto& m, auto& f) { f(m.name); f(m.rack, since(1).ignorable()); }
 //
-// with one line per field in wire order. Encoder and decoder (codec.h) are two visitors over that list; compact
-// lengths and tag buffers of flexible versions are theirs to know.
+// with one line per field in wire order. Encoder and decoder (codec.h) are two visitors over that list;
+// compact lengths and tag buffers of flexible versions are theirs to know.
 //
 // A message M also has: `api`, `name`, `valid` (the versions that it is encoded and decoded in), `flexible`
-// (from_version(n) or kNoVersions); a request has `Response`, and `served` if a broker offers another range than
-// `valid`. Field types: bool, int8..int64, uint16, double, enums and Strong<> of integers, std::string, Uuid,
-// ByteView (BYTES, a view into the frame like Records), Records, structs with fields, std::vector and
-// std::optional (null) of these. A field outside its versions is left at its member initializer by the decoder;
-// the encoder refuses a message where it differs from that, unless the field is ignorable.
+// (from_version(n) or kNoVersions); a request has `Response`, and `served` if a broker offers another
+// range than `valid`.
+//
+// Field types: bool, int8..int64, uint16, double, enums and Strong<> of integers, std::string, Uuid, ByteView
+// (BYTES, a view into the frame), Records, structs with fields, std::vector of these, and std::optional
+// (null) of a string, ByteView or std::vector.
+//
+// A field outside its versions is left at its member initializer by the decoder; the encoder refuses a
+// message where it differs from that, unless the field is ignorable.
 
 #include "common/protocol/api.h"
 

@@ -1,9 +1,10 @@
 #pragma once
 // Frames: a header and one message, without the length prefix of Kafka TCP.
 //
-// The encode and decode templates are defined for every message of common/protocol/messages and instantiated in
-// that message's source file; including this header and the message's own is cheap.
+// The encode and decode templates are instantiated for every message of common/protocol/messages in that
+// message's source file; including this header and the message's own is cheap.
 
+#include <algorithm>
 #include <concepts>
 #include <optional>
 #include <string>
@@ -42,39 +43,42 @@ struct RequestFrame {
   ByteView body;  // a view into the frame
 };
 
-/// Splits a request's frame into header and body. Any API key and version is let through, so that the caller can
-/// answer what it does not serve; kCorrupt means that nothing can be answered: close the connection.
+/// Splits a request's frame into header and body. Any API key and version is let through, so that the
+/// caller can answer what it does not serve; kCorrupt means that nothing can be answered: close the
+/// connection.
 [[nodiscard]] Result<RequestFrame> parse_request_header(ByteView frame);
 
 /// The correlation id of a response's frame, to find the request that it answers.
 [[nodiscard]] Result<std::int32_t> response_correlation_id(ByteView frame);
 
-/// Memory that the decoded form of one message may take beside views into the frame. It bounds what a hostile
-/// frame of tiny elements can cost, and is far above any real message.
+/// Memory that the decoded form of one message may take beside views into the frame. It bounds what a
+/// hostile frame of tiny elements can cost, and is far above any real message.
 inline constexpr std::size_t kDecodedBytesMax = 64u << 20;
 
 /// The body of a request, as split off by parse_request_header. Views in the result point into `body`.
-/// kUnsupported if `version` is outside Request::valid, kTooLarge over kDecodedBytesMax, otherwise kCorrupt with
-/// the message's name, the field's path ("field 3[0].1": the second field of the first element of the fourth) and
-/// the byte in the body. Bytes left over are an error.
+/// kUnsupported if `version` is outside Request::valid, kTooLarge over kDecodedBytesMax, otherwise
+/// kCorrupt with the message's name, the field's path ("field 3[0].1": the second field of the first
+/// element of the fourth) and the byte in the body. Bytes left over are an error.
 template <RequestMessage Request>
 [[nodiscard]] Result<Request> decode_request(ByteView body, std::int16_t version);
 
-/// A whole response frame, header included; errors and views as in decode_request. The caller has matched the
-/// correlation id.
+/// A whole response frame, header included; errors and views as in decode_request. The caller has matched
+/// the correlation id.
 template <Message Response>
 [[nodiscard]] Result<Response> decode_response(ByteView frame, std::int16_t version);
 
-/// A whole request frame. `header.api` must be Request's, `header.version` is the message's version too.
-/// kInvalidArgument if a field is set that the version does not have, a null stands where none may, or a string or
-/// array is too long for its length field; kUnsupported if the version is outside Request::valid.
+/// A whole request frame. `header.api` must be Request's; `header.version` is the message's version too.
+/// kInvalidArgument if a field is set that the version does not have, a null stands where none may, or a
+/// string or array is too long for its length field; kUnsupported if the version is outside
+/// Request::valid.
 template <RequestMessage Request>
 [[nodiscard]] Result<Payload> encode_request(const RequestHeader& header, const Request& request);
 
 template <RequestMessage Request>
 [[nodiscard]] Result<Payload> encode_request(std::int16_t version, std::int32_t correlation_id,
                                              std::string_view client_id, const Request& request) {
-  return encode_request(RequestHeader{Request::api, version, correlation_id, std::string(client_id)}, request);
+  return encode_request(RequestHeader{Request::api, version, correlation_id, std::string(client_id)},
+                        request);
 }
 
 /// A whole response frame; errors as in encode_request.

@@ -14,8 +14,9 @@ namespace tributary {
 
 /// RECORDS, nullable: zero or more whole record batches, one after the other.
 /// Decoded, it is a view into the frame: valid as long as the frame's SharedBytes lives, and
-/// `frame.sub(records.view())` keeps it. To be encoded, it is a view (copied into the frame), or SharedBytes or
-/// a Payload of bytes and file slices, which become parts of the outgoing Payload without a copy.
+/// `frame.sub(records.view())` keeps it. To be encoded, it is a view (copied into the frame), or
+/// SharedBytes or a Payload of bytes and file slices, which become parts of the outgoing Payload without
+/// a copy.
 class Records {
  public:
   Records() = default;  // null
@@ -38,10 +39,10 @@ class Records {
     const auto* bytes = std::get_if<ByteView>(&content_);
     return bytes ? *bytes : ByteView{};
   }
-  /// The parts, if given as SharedBytes, FileSlice or Payload; otherwise nullptr. Decoding never gives these.
+  /// The parts, if given as SharedBytes, FileSlice or Payload; otherwise nullptr. Decoding gives views.
   [[nodiscard]] const Payload* external() const { return std::get_if<Payload>(&content_); }
 
-  /// The same bytes, wherever they are. For tests: reads file slices. A slice that cannot be read is unequal.
+  /// The same bytes, wherever they are; a file slice is read, and unequal if it cannot be.
   friend bool operator==(const Records& a, const Records& b);
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-// ApiVersions (key 18). Its response header is always version 0, also where the body is flexible, and a version
-// that the broker does not serve is answered in version 0 with UNSUPPORTED_VERSION (KIP-511).
+// ApiVersions (key 18). Its response header is always version 0, also where the body is flexible, and a
+// version that the broker does not serve is answered in version 0 with UNSUPPORTED_VERSION (KIP-511).
 
 #include <span>
 #include <string>

@@ -79,8 +79,8 @@ struct ProduceResponse {
   friend bool operator==(const ProduceResponse&, const ProduceResponse&) = default;
 };
 
-/// Versions 0 to 2 carry message formats before record batch v2 and are offered but not decoded: librdkafka before
-/// 2.11 sends uncompressed to a broker that does not offer 0.
+/// Versions 0 to 2 carry message formats before record batch v2. They are offered but not decoded:
+/// librdkafka before 2.11 sends uncompressed to a broker that does not offer 0.
 struct ProduceRequest {
   using Response = ProduceResponse;
   static constexpr ApiKey api = ApiKey::kProduce;
