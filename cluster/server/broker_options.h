@@ -1,0 +1,54 @@
+#pragma once
+// What a broker can be told. The defaults need no configuration.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "common/base/ids.h"
+
+namespace tributary {
+
+enum class FlushMode {
+  kAlways,    // acks=all answers after fdatasync; records are served to consumers after it
+  kInterval,  // answers and serves after the write to the page cache; fdatasync every `flush_interval`
+};
+
+struct BrokerOptions {
+  std::string data = "./data";
+  BrokerId node_id{1};
+  std::size_t shards = 0;  // 0: one per core
+
+  std::string kafka_host = "127.0.0.1";
+  std::uint16_t kafka_port = 9092;  // 0: the system chooses
+  std::string nng_url = "tcp://127.0.0.1:9093";
+  std::size_t connections_max = 10'000;
+  std::size_t frame_bytes_max = 100u << 20;
+
+  /// What clients are told to connect to. Empty: the host of the listener, or this machine's name where
+  /// the listener is bound to all addresses. Ports 0: the listener's.
+  std::string advertised_host;
+  std::uint16_t advertised_kafka_port = 0;
+  std::uint16_t advertised_nng_port = 0;
+
+  bool auto_create_topics = true;
+  std::int32_t num_partitions = 4;  // of topics that do not say
+  std::int32_t partitions_per_topic_max = 1'000;
+  std::int32_t partitions_max = 4'000;  // of the broker: each has at least three open files
+
+  // Defaults of topics' configurations.
+  FlushMode flush = FlushMode::kAlways;
+  std::chrono::milliseconds flush_interval{1'000};
+  std::uint64_t segment_bytes = 1u << 30;
+  std::chrono::milliseconds segment_ms = std::chrono::hours(168);
+  std::uint32_t message_bytes_max = 1'048'588;
+
+  /// A fetch is answered with at most so much (but for the first batch), and after so long, whatever
+  /// it asks for.
+  std::uint32_t fetch_bytes_max = 55u << 20;
+  std::chrono::milliseconds fetch_wait_max{30'000};
+
+  std::chrono::milliseconds checkpoint_interval{10'000};
+};
+
+}  // namespace tributary
