@@ -58,19 +58,18 @@ enum class SettingType { kString, kBool, kInteger, kDouble, kBytes, kDuration, k
 struct Binding {
   SettingType type;
   std::function<Result<>(std::string_view)> assign;  // kStrings: appends
-  std::function<std::string()> print;                // kStrings: unused
+  std::function<std::string()> print;                // without quotes; kStrings: see `strings`
   std::vector<std::string>* strings = nullptr;
-  // Orders two texts that `assign` takes: negative, 0, positive. Numbers, sizes, durations.
-  std::function<int(std::string_view, std::string_view)> compare;
+  std::function<Result<long double>(std::string_view)> measure;  // for ranges; empty where there is no order
 };
 Binding bind_string(std::string& target);
 Binding bind_bool(bool& target);
 Binding bind_double(double& target);
 Binding bind_host_port(HostPort& target);
 Binding bind_strings(std::vector<std::string>& target);
-/// Integers, byte sizes and durations go through a 128-bit-safe pair of set and get in their smallest unit.
+/// Integers, bytes, and durations in nanoseconds, as sign and magnitude: every 64-bit value fits.
 Binding bind_number(SettingType type, std::int64_t min, std::uint64_t max,
-                    std::function<void(std::int64_t, std::uint64_t)> set,
+                    std::function<void(bool negative, std::uint64_t magnitude)> set,
                     std::function<std::string()> print);
 }  // namespace detail
 
@@ -192,7 +191,7 @@ class Settings : public SettingGroup {
   [[nodiscard]] std::optional<int> parse(int argc, const char* const* argv);
   [[nodiscard]] std::optional<int> parse(const std::vector<std::string>& args, std::ostream& out,
                                          std::ostream& err);
-  /// The effective settings as a TOML document that --config takes.
+  /// The effective settings as a TOML document that --config takes; rows of tables as the file gave them.
   [[nodiscard]] std::string print_toml() const;
   /// Whether the flag or the file gave the setting.
   [[nodiscard]] bool given(std::string_view key_or_flag) const;
@@ -210,8 +209,8 @@ Setting SettingGroup::integer(detail::SettingType type, std::string_view key, T&
       detail::bind_number(
           type, static_cast<std::int64_t>(std::numeric_limits<T>::min()),
           static_cast<std::uint64_t>(std::numeric_limits<T>::max()),
-          [&target](std::int64_t negative, std::uint64_t positive) {
-            target = negative < 0 ? static_cast<T>(negative) : static_cast<T>(positive);
+          [&target](bool negative, std::uint64_t magnitude) {
+            target = static_cast<T>(negative ? std::uint64_t{0} - magnitude : magnitude);
           },
           [&target, type] {
             return type == detail::SettingType::kBytes
@@ -229,7 +228,7 @@ Setting SettingGroup::add(std::string_view key, std::chrono::duration<Rep, Perio
       key,
       detail::bind_number(
           detail::SettingType::kDuration, 0, INT64_MAX,
-          [&target](std::int64_t, std::uint64_t ns) {
+          [&target](bool, std::uint64_t ns) {
             target = std::chrono::duration_cast<Target>(Duration(static_cast<std::int64_t>(ns)));
           },
           [&target] { return format_duration(std::chrono::duration_cast<Duration>(target)); }),
