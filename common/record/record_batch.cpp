@@ -127,7 +127,7 @@ Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits) {
                                              batch.size(), limits.batch_bytes_max));
   ASSIGN_OR_RETURN(const auto header, validate_stored_batch(batch));
   RETURN_IF_ERROR(check_producer_rules(header));
-  if (limits.record_check == RecordCheck::kAlways ||
+  if (limits.record_check == RecordCheck::kAll ||
       (limits.record_check == RecordCheck::kIfUncompressed &&
        header.compression() == Compression::kNone))
     RETURN_IF_ERROR(check_records(batch, limits));

@@ -77,7 +77,7 @@ struct BatchHeader {
 enum class RecordCheck {
   kNone,            // header and CRC only
   kIfUncompressed,  // walk the records where that needs no decompression
-  kAlways,          // decompress too, within decompressed_bytes_max
+  kAll,             // decompress too, within decompressed_bytes_max
 };
 
 struct BatchLimits {

@@ -113,7 +113,7 @@ TEST(ProducedBatch, CompressedRecordsAreCheckedOnlyOnRequest) {
   auto batch = batch_of(readings(100), {.compression = Compression::kZstd});
   batch = Forged(batch).i32(57, 99).i32(23, 98).batch();
   EXPECT_TRUE(validate_batch(batch, {}));
-  EXPECT_EQ(code_of(validate_batch(batch, {.record_check = RecordCheck::kAlways})), Errc::kCorrupt);
+  EXPECT_EQ(code_of(validate_batch(batch, {.record_check = RecordCheck::kAll})), Errc::kCorrupt);
 }
 
 TEST(ProducedBatch, IsNeitherControlNorLogAppendTimeNorHalfIdempotent) {

@@ -64,7 +64,7 @@ void repair(Bytes& batch) {
 void use_everything(const Bytes& batch, Decompressor& decompressor) {
   (void)parse_batch_header(batch);
   (void)validate_batch(batch, {.decompressed_bytes_max = kDecompressedMax,
-                               .record_check = RecordCheck::kAlways});
+                               .record_check = RecordCheck::kAll});
   BatchIterator batches(batch, PartialTail::kIgnore);
   for (;;) {
     const auto view = batches.next();
