@@ -1,0 +1,211 @@
+#include "firmware-sim/mqtt/packet.h"
+
+#include <fmt/format.h>
+
+#include "common/base/check.h"
+#include "common/bytes/reader.h"
+
+namespace tributary::mqtt {
+namespace {
+
+constexpr std::size_t kRemainingLengthMax = 268'435'455;  // 1.5.5: four bytes of seven bits
+
+void append_u16(std::uint16_t value, std::string& out) {
+  out += static_cast<char>(value >> 8);
+  out += static_cast<char>(value & 0xff);
+}
+
+void append_u32(std::uint32_t value, std::string& out) {
+  append_u16(static_cast<std::uint16_t>(value >> 16), out);
+  append_u16(static_cast<std::uint16_t>(value & 0xffff), out);
+}
+
+void append_text(std::string_view text, std::string& out) {
+  CHECK(text.size() <= 65'535, "an MQTT string of {} bytes", text.size());
+  append_u16(static_cast<std::uint16_t>(text.size()), out);
+  out += text;
+}
+
+void append_varint(std::size_t value, std::string& out) {
+  CHECK(value <= kRemainingLengthMax, "an MQTT packet of {} bytes", value);
+  do {
+    const auto byte = static_cast<unsigned char>(value & 0x7f);
+    value >>= 7;
+    out += static_cast<char>(value > 0 ? byte | 0x80 : byte);
+  } while (value > 0);
+}
+
+void append_fixed_header(PacketType type, unsigned flags, std::size_t remaining, std::string& out) {
+  out += static_cast<char>(static_cast<unsigned>(type) << 4 | flags);
+  append_varint(remaining, out);
+}
+
+std::size_t varint_or_fail(ByteReader& reader) {
+  const auto value = reader.uvarint();
+  if (value > kRemainingLengthMax) reader.mark_failed();
+  return value;
+}
+
+/// The properties of CONNACK (3.2.2.3); unknown ones are malformed, since their length is not known.
+void read_connack_properties(ByteReader& reader, Incoming& packet) {
+  const auto length = varint_or_fail(reader);
+  if (!reader.ok() || length > reader.remaining()) return reader.mark_failed();
+  const auto end = reader.position() + length;
+  while (reader.ok() && reader.position() < end) {
+    switch (reader.i8()) {
+      case 0x11: reader.skip(4); break;                                   // session expiry
+      case 0x13: packet.server_keep_alive_s = reader.u16(); break;
+      case 0x21: packet.receive_maximum = reader.u16(); break;
+      case 0x22: reader.skip(2); break;                                   // topic alias maximum
+      case 0x24: packet.maximum_qos = static_cast<std::uint8_t>(reader.i8()); break;
+      case 0x27: packet.maximum_packet_bytes = reader.u32(); break;
+      case 0x25: case 0x28: case 0x29: case 0x2a: reader.skip(1); break;  // what the broker offers
+      case 0x12: case 0x15: case 0x16: case 0x1a: case 0x1c: case 0x1f:   // texts, authentication data
+        reader.skip(reader.u16());
+        break;
+      case 0x26:                                                          // user property
+        reader.skip(reader.u16());
+        reader.skip(reader.u16());
+        break;
+      default: reader.mark_failed();
+    }
+  }
+  if (reader.position() != end) reader.mark_failed();
+}
+
+void read_body(Version version, ByteReader& reader, Incoming& packet) {
+  switch (packet.type) {
+    case PacketType::kConnack:
+      packet.session_present = (reader.i8() & 1) != 0;
+      packet.reason = static_cast<std::uint8_t>(reader.i8());
+      if (version == Version::k5 && reader.remaining() > 0) read_connack_properties(reader, packet);
+      if (packet.receive_maximum == 0) reader.mark_failed();  // 3.2.2.3.3: a protocol error
+      break;
+    case PacketType::kPuback:
+    case PacketType::kPubrec:
+    case PacketType::kPubcomp:
+      packet.packet_id = reader.u16();
+      if (version == Version::k5 && reader.remaining() > 0)
+        packet.reason = static_cast<std::uint8_t>(reader.i8());
+      break;
+    case PacketType::kDisconnect:
+      if (version == Version::k5 && reader.remaining() > 0)
+        packet.reason = static_cast<std::uint8_t>(reader.i8());
+      break;
+    default: break;
+  }
+}
+
+bool may_be_received(PacketType type) {
+  switch (type) {
+    case PacketType::kConnack: case PacketType::kPuback: case PacketType::kPubrec:
+    case PacketType::kPubcomp: case PacketType::kPingresp: case PacketType::kDisconnect: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Result<std::optional<Incoming>> take_packet(Version version, std::string_view& in) {
+  std::size_t length = 0, at = 1;
+  for (int shift = 0;; shift += 7, ++at) {
+    if (shift > 21) return fail(Errc::kCorrupt, "MQTT: a remaining length of more than four bytes");
+    if (at >= in.size()) return std::nullopt;
+    const auto byte = static_cast<unsigned char>(in[at]);
+    length |= static_cast<std::size_t>(byte & 0x7f) << shift;
+    if ((byte & 0x80) == 0) break;
+  }
+  ++at;
+  Incoming packet;
+  const auto first = static_cast<unsigned char>(in[0]);
+  packet.type = static_cast<PacketType>(first >> 4);
+  if (!may_be_received(packet.type) || (first & 0x0f) != 0)
+    return fail(Errc::kCorrupt, fmt::format("MQTT: an unexpected packet, first byte 0x{:02x}", first));
+  if (length > kIncomingBytesMax)
+    return fail(Errc::kCorrupt, fmt::format("MQTT: a packet of {} bytes, at most {}", length, kIncomingBytesMax));
+  if (in.size() - at < length) return std::nullopt;
+  ByteReader reader(as_bytes(in.substr(at, length)));
+  read_body(version, reader, packet);
+  if (!reader.ok())
+    return fail(Errc::kCorrupt, fmt::format("MQTT: a malformed packet of type {}, {} bytes",
+                                            static_cast<int>(packet.type), length));
+  in.remove_prefix(at + length);
+  return packet;
+}
+
+void append_connect(const Connect& connect, std::string& out) {
+  const bool v5 = connect.version == Version::k5;
+  std::string body;
+  append_text("MQTT", body);
+  body += static_cast<char>(connect.version);
+  body += static_cast<char>(connect.clean_start ? 0x02 : 0x00);
+  append_u16(connect.keep_alive_s, body);
+  if (v5) {
+    append_varint(5, body);
+    body += 0x11;
+    append_u32(connect.session_expiry_s, body);
+  }
+  append_text(connect.client_id, body);
+  append_fixed_header(PacketType::kConnect, 0, body.size(), out);
+  out += body;
+}
+
+void append_publish(Version version, std::string_view topic, std::string_view payload, int qos,
+                    std::uint16_t packet_id, std::string& out) {
+  const std::size_t properties = version == Version::k5 ? 1 : 0;
+  append_fixed_header(PacketType::kPublish, static_cast<unsigned>(qos) << 1,
+                      2 + topic.size() + (qos > 0 ? 2 : 0) + properties + payload.size(), out);
+  append_text(topic, out);
+  if (qos > 0) append_u16(packet_id, out);
+  if (properties > 0) out += '\0';
+  out += payload;
+}
+
+void append_pubrel(std::uint16_t packet_id, std::string& out) {
+  append_fixed_header(PacketType::kPubrel, 2, 2, out);
+  append_u16(packet_id, out);
+}
+
+void append_pingreq(std::string& out) { append_fixed_header(PacketType::kPingreq, 0, 0, out); }
+
+void append_disconnect(Version version, std::string& out) {
+  if (version == Version::k3_1_1) return append_fixed_header(PacketType::kDisconnect, 0, 0, out);
+  append_fixed_header(PacketType::kDisconnect, 0, 7, out);
+  out += '\0';  // normal disconnection
+  append_varint(5, out);
+  out += 0x11;  // session expiry interval
+  append_u32(0, out);
+}
+
+std::string describe_reason(Version version, PacketType type, std::uint8_t reason) {
+  std::string_view name = "refused";
+  if (version == Version::k3_1_1 && type == PacketType::kConnack) {
+    constexpr std::string_view kNames[] = {"accepted", "protocol version not served", "client id refused",
+                                           "server unavailable", "bad user name or password", "not authorized"};
+    if (reason < std::size(kNames)) name = kNames[reason];
+  } else {
+    switch (reason) {
+      case 0x00: name = "success"; break;
+      case 0x81: name = "malformed packet"; break;
+      case 0x82: name = "protocol error"; break;
+      case 0x84: name = "protocol version not served"; break;
+      case 0x85: name = "client id refused"; break;
+      case 0x86: name = "bad user name or password"; break;
+      case 0x87: name = "not authorized"; break;
+      case 0x88: name = "server unavailable"; break;
+      case 0x89: name = "server busy"; break;
+      case 0x8b: name = "server shutting down"; break;
+      case 0x8d: name = "keep alive timeout"; break;
+      case 0x8e: name = "session taken over by another client of the same id"; break;
+      case 0x90: name = "topic name refused"; break;
+      case 0x93: name = "receive maximum exceeded"; break;
+      case 0x95: name = "packet too large"; break;
+      case 0x97: name = "quota exceeded"; break;
+      case 0x9b: name = "QoS not served"; break;
+      default: break;
+    }
+  }
+  return fmt::format("{} (0x{:02x})", name, reason);
+}
+
+}  // namespace tributary::mqtt
