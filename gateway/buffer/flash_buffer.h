@@ -20,9 +20,18 @@ struct FlashBufferOptions {
 /// names the intake (on tmpfs) that goes with it.
 struct GatewayIdentity {
   std::uint64_t gateway_id = 0;
-  ProducerId producer_id = kNoProducerId;  // bits 61 and 60 are 01: never a broker-allocated one
+  ProducerId producer_id = kNoProducerId;  // random in [2^61, 2^62): never a broker-allocated one
   ProducerEpoch epoch{0};
   std::uint64_t intake_nonce = 0;
+};
+
+/// How keys are mapped to partitions of a topic: (murmur2(key) % hashed) % existing. Normally the two
+/// are equal. When the cluster's count turns out to differ from what was assumed, `hashed` stays what it
+/// was until the backlog has been sent, so that a device's readings stay in one partition, in order.
+struct PartitionMapping {
+  std::int32_t hashed = 1;
+  std::int32_t existing = 1;
+  friend bool operator==(const PartitionMapping&, const PartitionMapping&) = default;
 };
 
 /// One SQLite database `buffer.db` in a folder that is locked while open. One thread (the pipeline's),
@@ -66,17 +75,18 @@ class FlashBuffer {
   [[nodiscard]] BatchId first_id() const;
   [[nodiscard]] BatchId last_id() const;
 
-  // ---- Partition counts -----------------------------------------------------------------------------
+  // ---- Partitions -----------------------------------------------------------------------------------
 
-  /// The number of partitions that keys of this topic are mapped to; nothing before it was ever set.
-  [[nodiscard]] std::optional<std::int32_t> partition_count(const std::string& topic) const;
-  [[nodiscard]] Result<> set_partition_count(const std::string& topic, std::int32_t count);
+  /// Nothing before it was ever set.
+  [[nodiscard]] std::optional<PartitionMapping> mapping(const std::string& topic) const;
+  [[nodiscard]] Result<> set_mapping(const std::string& topic, PartitionMapping mapping);
 
-  /// The cluster has fewer partitions than were assumed: in one transaction begins a new epoch with
-  /// sequences from 0, and gives every batch of `topic`, in order, the partition
-  /// (its partition % count) and that partition's next sequence under the new epoch.
-  [[nodiscard]] Result<> rehome(const std::string& topic, std::int32_t count);
-  /// For each partition, the sequence after its newest batch that was restamped under the current
+  /// Gives every batch of `topic`, in order, the partition (its partition % mapping.existing) and the
+  /// next sequence of that partition from 0 under a new epoch, as begin_epoch() would begin it (with
+  /// the same nonce), and sets the mapping: one transaction, which does not rewrite the batches. None
+  /// of them may be in flight. For partitions that went away, and for a gap in the sequences.
+  [[nodiscard]] Result<> rehome(const std::string& topic, PartitionMapping mapping);
+  /// For each partition, the sequence after its newest batch that rehome() stamped with the current
   /// epoch: what an intake that is bound anew goes on with.
   [[nodiscard]] Result<std::vector<NextSequence>> continuations() const;
 

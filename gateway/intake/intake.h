@@ -78,12 +78,12 @@ class Intake {
   [[nodiscard]] Result<> bind(const IntakeBinding& binding, const std::vector<NextSequence>& sequences,
                               BatchId last_id);
 
-  /// Calls `take` for unsealed readings with ids above `after` in ascending order, at most `count_max`
-  /// of them, until it returns false (the reading it was called with counts as taken). Returns the
-  /// last id taken, or `after`. The views are valid during the call only; `take` must not call the
-  /// intake.
-  [[nodiscard]] Result<ReadingId> read(ReadingId after, std::size_t count_max,
-                                       const std::function<bool(ReadingId, const ReadingView&)>& take);
+  /// Calls `take` for the readings that it has not been called with since open, in ascending order, at
+  /// most `count_max` of them, until it returns false (the reading it was called with counts as taken).
+  /// Starts after sealed_up_to(). Returns how many. The views are valid during the call only; `take`
+  /// must not call the intake.
+  [[nodiscard]] Result<std::size_t> read(
+      std::size_t count_max, const std::function<bool(ReadingId, const ReadingView&)>& take);
 
   /// The newest sealed reading; all above it are unsealed.
   [[nodiscard]] ReadingId sealed_up_to() const;
@@ -114,9 +114,10 @@ class Intake {
   /// Gives tmpfs space back that a former backlog took. For quiet moments.
   [[nodiscard]] Result<> give_space_back();
 
-  /// Calls the function given to set_wake (on the storing thread) once, as soon as at least `bytes`
-  /// of readings were stored since the last read() that reached the end. 0 = not at all.
-  void wake_after(std::size_t bytes);
+  /// The function given to set_wake is called once, on the storing thread, as soon as at least `bytes`
+  /// (> 0) are stored that read() has not given yet. False, and no call, if there are as many already.
+  [[nodiscard]] bool wake_after(std::size_t bytes);
+  /// Before MQTT starts.
   void set_wake(std::function<void()> wake);
 
   // ---- Any thread ---------------------------------------------------------------------------------

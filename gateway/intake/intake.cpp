@@ -1,0 +1,584 @@
+#include "gateway/intake/intake.h"
+
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "common/base/check.h"
+#include "common/env/file_system.h"
+#include "common/sqlite/database.h"
+#include "gateway/intake/delivery_window.h"
+#include "gateway/intake/user_properties.h"
+
+namespace tributary {
+namespace {
+
+constexpr std::int64_t kFormatVersion = 1;
+/// What a row costs beside its fields, roughly: ids, times, SQLite's cell and page overhead.
+constexpr std::size_t kRowOverhead = 64;
+/// A reading that stays in the redelivery window after it was sealed keeps its payload only if small.
+constexpr std::size_t kKeptRowMax = 4096;
+/// So many rows are read under one hold of the mutex: MQTT's thread waits no longer than this.
+constexpr std::size_t kReadChunk = 64;
+
+constexpr const char* kPragmas =
+    "PRAGMA page_size=4096; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+    "PRAGMA synchronous=OFF; PRAGMA secure_delete=OFF; PRAGMA cache_size=-1024;"
+    "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=8388608";
+
+constexpr const char* kSchema = R"(
+CREATE TABLE state(
+  id INTEGER PRIMARY KEY CHECK(id = 1),
+  bound INTEGER NOT NULL, nonce INTEGER NOT NULL, producer_id INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  sealed_up_to INTEGER NOT NULL, next_batch_id INTEGER NOT NULL, window_start INTEGER NOT NULL);
+INSERT INTO state VALUES(1, 0, 0, -1, -1, 0, 1, 0);
+CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE readings(
+  id INTEGER PRIMARY KEY, topic INTEGER NOT NULL, packet_id INTEGER NOT NULL,
+  content_hash INTEGER NOT NULL, received_ms INTEGER NOT NULL, received_ns INTEGER NOT NULL,
+  key BLOB NOT NULL, mqtt_topic BLOB NOT NULL, properties BLOB NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE destinations(
+  id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+  next_sequence INTEGER NOT NULL, UNIQUE(topic, partition));
+CREATE TABLE sealed(
+  id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, producer_id INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, base_sequence INTEGER NOT NULL, record_count INTEGER NOT NULL,
+  payload_bytes INTEGER NOT NULL, received_ms INTEGER NOT NULL, received_ns INTEGER NOT NULL,
+  bytes BLOB NOT NULL);
+CREATE TABLE acked_on_flash(id INTEGER PRIMARY KEY);
+PRAGMA user_version=1;
+)";
+
+std::uint64_t content_hash_of(const ReadingView& reading, ByteView properties) {
+  const std::hash<std::string_view> hash;
+  std::uint64_t h = hash(reading.mqtt_topic);
+  for (const ByteView part : {reading.payload, properties}) {
+    h = h * 0x9e3779b97f4a7c15ull + hash(as_string_view(part));
+  }
+  return h;
+}
+
+std::int64_t nanoseconds(MonoTime time) { return time.time_since_epoch().count(); }
+
+}  // namespace
+
+struct Intake::State {
+  explicit State(FolderLock held) : lock(std::move(held)) {}
+
+  FolderLock lock;
+  std::size_t window_size = 0;
+  std::function<void()> wake;
+
+  mutable std::mutex mutex;  // protects all below
+  Database database;
+  Statement insert_reading, select_readings, drop_readings, drop_unrepeatable, shrink_readings;
+  Statement insert_topic, insert_destination, insert_sealed, set_sequence, set_cursor, delete_sealed;
+  Statement select_bytes, insert_acked, delete_acked;
+
+  IntakeBinding bound;
+  bool is_bound = false;
+  ReadingId sealed_up_to{0};
+  ReadingId read_up_to{0};
+  ReadingId newest{0};
+  BatchId next_batch_id{1};
+  std::map<std::string, std::int64_t, std::less<>> topic_ids;
+  std::map<std::int64_t, std::string> topic_names;
+  struct Destination {
+    std::int64_t row = 0;
+    Sequence next_sequence{0};
+  };
+  std::map<TopicPartition, Destination> destinations;
+  DeliveryWindow deliveries{0};
+  std::deque<std::uint32_t> unsealed_sizes;  // of the readings (sealed_up_to, newest]
+  std::size_t unsealed_bytes = 0;
+  std::size_t unread_bytes = 0;
+  std::map<BatchId, std::size_t> sealed_sizes;
+  std::size_t sealed_bytes = 0;
+  std::size_t wake_at_bytes = 0;
+  Bytes properties_scratch;
+  std::vector<UserProperty> decoded_scratch;
+
+  Result<> prepare();
+  Result<> load();
+  Result<> load_readings(std::int64_t window_start);
+  Result<std::int64_t> topic_id(std::string_view name);
+  Result<std::int64_t> destination_row(const TopicPartition& destination);
+  Result<> drop_sealed_readings(ReadingId former);
+  void note_sealed(ReadingId last, const std::vector<SealedBatch>& batches);
+};
+
+Intake::Intake(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Intake::~Intake() = default;
+
+Result<> Intake::State::prepare() {
+  const auto make = [this](Statement& statement, const char* sql) -> Result<> {
+    ASSIGN_OR_RETURN(statement, database.prepare(sql));
+    return {};
+  };
+  RETURN_IF_ERROR(make(insert_reading, "INSERT INTO readings VALUES(?,?,?,?,?,?,?,?,?,?)"));
+  RETURN_IF_ERROR(make(select_readings,
+                       "SELECT id, topic, received_ms, received_ns, key, mqtt_topic, properties, payload "
+                       "FROM readings WHERE id > ? ORDER BY id LIMIT ?"));
+  RETURN_IF_ERROR(make(drop_readings, "DELETE FROM readings WHERE id <= ?"));
+  RETURN_IF_ERROR(make(drop_unrepeatable,
+                       "DELETE FROM readings WHERE id > ? AND id <= ? AND packet_id = 0"));
+  RETURN_IF_ERROR(make(shrink_readings,
+                       "UPDATE readings SET payload = zeroblob(0), properties = zeroblob(0) "
+                       "WHERE id > ? AND id <= ? AND length(payload) + length(properties) > ?"));
+  RETURN_IF_ERROR(make(insert_topic, "INSERT INTO topics(name) VALUES(?) RETURNING id"));
+  RETURN_IF_ERROR(make(insert_destination,
+                       "INSERT INTO destinations(topic, partition, next_sequence) VALUES(?, ?, 0) "
+                       "RETURNING id"));
+  RETURN_IF_ERROR(make(insert_sealed, "INSERT INTO sealed VALUES(?,?,?,?,?,?,?,?,?,?)"));
+  RETURN_IF_ERROR(make(set_sequence, "UPDATE destinations SET next_sequence = ? WHERE id = ?"));
+  RETURN_IF_ERROR(make(set_cursor, "UPDATE state SET sealed_up_to = ?, next_batch_id = ?"));
+  RETURN_IF_ERROR(make(delete_sealed, "DELETE FROM sealed WHERE id = ?"));
+  RETURN_IF_ERROR(make(select_bytes, "SELECT bytes FROM sealed WHERE id = ?"));
+  RETURN_IF_ERROR(make(insert_acked, "INSERT OR IGNORE INTO acked_on_flash VALUES(?)"));
+  return make(delete_acked, "DELETE FROM acked_on_flash WHERE id = ?");
+}
+
+Result<> Intake::State::load() {
+  std::int64_t window_start = 0;
+  {
+    ASSIGN_OR_RETURN(auto row, database.prepare("SELECT bound, nonce, producer_id, epoch, sealed_up_to,"
+                                                " next_batch_id, window_start FROM state"));
+    ASSIGN_OR_RETURN(const bool found, row.step());
+    if (!found) return fail(Errc::kCorrupt, "the table state is empty");
+    is_bound = row.integer(0) != 0;
+    bound = {static_cast<std::uint64_t>(row.integer(1)), ProducerId(row.integer(2)),
+             ProducerEpoch(static_cast<std::int16_t>(row.integer(3)))};
+    sealed_up_to = read_up_to = newest = ReadingId(row.integer(4));
+    next_batch_id = BatchId(row.integer(5));
+    window_start = row.integer(6);
+  }
+  ASSIGN_OR_RETURN(auto topics, database.prepare("SELECT id, name FROM topics"));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, topics.step());
+    if (!row) break;
+    topic_ids.emplace(topics.text(1), topics.integer(0));
+    topic_names.emplace(topics.integer(0), topics.text(1));
+  }
+  ASSIGN_OR_RETURN(auto rows,
+                   database.prepare("SELECT id, topic, partition, next_sequence FROM destinations"));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, rows.step());
+    if (!row) break;
+    const PartitionIndex partition(static_cast<std::int32_t>(rows.integer(2)));
+    destinations[{std::string(rows.text(1)), partition}] = {
+        rows.integer(0), Sequence(static_cast<std::int32_t>(rows.integer(3)))};
+  }
+  ASSIGN_OR_RETURN(auto sizes, database.prepare("SELECT id, length(bytes) FROM sealed"));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, sizes.step());
+    if (!row) break;
+    const auto size = static_cast<std::size_t>(sizes.integer(1));
+    sealed_sizes.emplace(BatchId(sizes.integer(0)), size);
+    sealed_bytes += size;
+  }
+  return load_readings(window_start);
+}
+
+Result<> Intake::State::load_readings(std::int64_t window_start) {
+  ASSIGN_OR_RETURN(auto unsealed,
+                   database.prepare("SELECT id, length(key) + length(mqtt_topic) + length(properties) +"
+                                    " length(payload) FROM readings WHERE id > ? ORDER BY id"));
+  unsealed.bind(1, sealed_up_to.value());
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, unsealed.step());
+    if (!row) break;
+    if (unsealed.integer(0) != newest.value() + 1) {
+      return fail(Errc::kCorrupt, fmt::format("the reading {} is missing", newest.value() + 1));
+    }
+    ++newest;
+    const auto size = static_cast<std::size_t>(unsealed.integer(1)) + kRowOverhead;
+    unsealed_sizes.push_back(static_cast<std::uint32_t>(size));
+    unsealed_bytes += size;
+  }
+  unread_bytes = unsealed_bytes;
+  ASSIGN_OR_RETURN(auto recent, database.prepare("SELECT id, packet_id, content_hash FROM readings "
+                                                 "WHERE id > ? AND packet_id <> 0 ORDER BY id"));
+  recent.bind(1, window_start);
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, recent.step());
+    if (!row) break;
+    deliveries.remember(ReadingId(recent.integer(0)), static_cast<std::uint16_t>(recent.integer(1)),
+                        static_cast<std::uint64_t>(recent.integer(2)));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options) {
+  RETURN_IF_ERROR(posix_file_system().create_directories(options.folder));
+  ASSIGN_OR_RETURN(const bool on_tmpfs, is_on_tmpfs(options.folder));
+  if (!on_tmpfs && !options.allow_disk) {
+    return fail(Errc::kInvalidArgument,
+                fmt::format("the intake folder {} is not on tmpfs: every reading would be a write to it",
+                            options.folder));
+  }
+  ASSIGN_OR_RETURN(auto lock, FolderLock::acquire(options.folder));
+  auto state = std::make_unique<State>(std::move(lock));
+  state->deliveries = DeliveryWindow(options.window);
+  const auto path = options.folder + "/intake.db";
+  const auto opened = [&]() -> Result<> {
+    ASSIGN_OR_RETURN(state->database, Database::open(path));
+    RETURN_IF_ERROR(state->database.execute(kPragmas));
+    ASSIGN_OR_RETURN(const auto version, state->database.integer("PRAGMA user_version"));
+    ASSIGN_OR_RETURN(const auto tables, state->database.integer("SELECT count(*) FROM sqlite_schema"));
+    if (version == 0 && tables == 0) {
+      ASSIGN_OR_RETURN(auto transaction, Transaction::begin(state->database));
+      RETURN_IF_ERROR(state->database.execute(kSchema));
+      RETURN_IF_ERROR(transaction.commit());
+    } else if (version != kFormatVersion) {
+      return fail(Errc::kUnsupported, fmt::format("{}: format version {}, this program knows {}", path,
+                                                  version, kFormatVersion));
+    }
+    RETURN_IF_ERROR(state->prepare());
+    return state->load();
+  }();
+  if (!opened) {
+    auto error = opened.error();
+    if (error.code == Errc::kCorrupt) {
+      error.message = fmt::format("{}: no readable intake ({}); move it away to start with an empty one: "
+                                  "the readings in it are lost", path, error.message);
+    }
+    return tl::unexpected<Error>(std::move(error));
+  }
+  return std::unique_ptr<Intake>(new Intake(std::move(state)));
+}
+
+Result<std::int64_t> Intake::State::topic_id(std::string_view name) {
+  if (const auto found = topic_ids.find(name); found != topic_ids.end()) return found->second;
+  insert_topic.bind(1, name);
+  ASSIGN_OR_RETURN(const bool row, insert_topic.step());
+  CHECK(row, "INSERT RETURNING gives a row");
+  const auto id = insert_topic.integer(0);
+  // RETURNING rows come before the statement ends; it commits at its end.
+  ASSIGN_OR_RETURN(const bool more, insert_topic.step());
+  CHECK(!more, "one row");
+  topic_names.emplace(id, name);
+  topic_ids.emplace(name, id);
+  return id;
+}
+
+Result<StoreOutcome> Intake::store(const ReadingView& reading, Delivery delivery) {
+  auto& s = *state_;
+  bool wake = false;
+  {
+    const std::lock_guard guard(s.mutex);
+    encode_user_properties(reading.properties, s.properties_scratch);
+    const auto hash = delivery.packet_id == 0 ? 0 : content_hash_of(reading, s.properties_scratch);
+    if (s.deliveries.is_redelivery(delivery, hash)) return StoreOutcome::kRedelivery;
+    ASSIGN_OR_RETURN(const auto topic, s.topic_id(reading.topic));
+    const auto id = s.newest + 1;
+    RETURN_IF_ERROR(s.insert_reading.bind(1, id.value())
+                        .bind(2, topic)
+                        .bind(3, std::int64_t{delivery.packet_id})
+                        .bind(4, static_cast<std::int64_t>(hash))
+                        .bind(5, reading.received_ms)
+                        .bind(6, nanoseconds(reading.received))
+                        .bind(7, as_bytes(reading.key))
+                        .bind(8, as_bytes(reading.mqtt_topic))
+                        .bind(9, ByteView(s.properties_scratch))
+                        .bind(10, reading.payload)
+                        .run());
+    s.newest = id;
+    s.deliveries.remember(id, delivery.packet_id, hash);
+    const auto size = reading.key.size() + reading.mqtt_topic.size() + s.properties_scratch.size() +
+                      reading.payload.size() + kRowOverhead;
+    s.unsealed_sizes.push_back(static_cast<std::uint32_t>(size));
+    s.unsealed_bytes += size;
+    s.unread_bytes += size;
+    if (s.wake_at_bytes > 0 && s.unread_bytes >= s.wake_at_bytes) {
+      s.wake_at_bytes = 0;
+      wake = true;
+    }
+  }
+  if (wake) s.wake();
+  return StoreOutcome::kStored;
+}
+
+Result<> Intake::forget_deliveries() {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  RETURN_IF_ERROR(
+      s.database.execute(fmt::format("UPDATE state SET window_start = {}", s.newest.value()).c_str()));
+  s.deliveries.clear();
+  return {};
+}
+
+std::optional<IntakeBinding> Intake::binding() const {
+  const std::lock_guard guard(state_->mutex);
+  if (!state_->is_bound) return std::nullopt;
+  return state_->bound;
+}
+
+Result<> Intake::bind(const IntakeBinding& binding, const std::vector<NextSequence>& sequences,
+                      BatchId last_id) {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  const auto next_id = std::max(s.next_batch_id, last_id + 1);
+  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+  RETURN_IF_ERROR(s.database.execute("UPDATE destinations SET next_sequence = 0"));
+  for (const auto& next : sequences) {
+    ASSIGN_OR_RETURN(const auto row, s.destination_row(next.destination));
+    RETURN_IF_ERROR(
+        s.set_sequence.bind(1, std::int64_t{next.sequence.value()}).bind(2, row).run());
+  }
+  RETURN_IF_ERROR(s.database.execute(
+      fmt::format("UPDATE state SET bound = 1, nonce = {}, producer_id = {}, epoch = {}, next_batch_id = {}",
+                  static_cast<std::int64_t>(binding.nonce), binding.producer_id, binding.epoch, next_id)
+          .c_str()));
+  RETURN_IF_ERROR(transaction.commit());
+  for (auto& [destination, entry] : s.destinations) entry.next_sequence = Sequence(0);
+  for (const auto& next : sequences) s.destinations[next.destination].next_sequence = next.sequence;
+  s.bound = binding;
+  s.is_bound = true;
+  s.next_batch_id = next_id;
+  return {};
+}
+
+Result<std::size_t> Intake::read(std::size_t count_max,
+                                 const std::function<bool(ReadingId, const ReadingView&)>& take) {
+  auto& s = *state_;
+  std::size_t count = 0;
+  bool more = true;
+  while (more && count < count_max) {
+    const std::lock_guard guard(s.mutex);
+    if (s.read_up_to == s.newest) break;
+    s.select_readings.bind(1, s.read_up_to.value())
+        .bind(2, static_cast<std::int64_t>(std::min(count_max - count, kReadChunk)));
+    for (;;) {
+      ASSIGN_OR_RETURN(const bool row, s.select_readings.step());
+      if (!row) break;
+      auto& columns = s.select_readings;
+      const ReadingId id(columns.integer(0));
+      ReadingView reading;
+      reading.topic = s.topic_names[columns.integer(1)];
+      reading.received_ms = columns.integer(2);
+      reading.received = MonoTime(Duration(columns.integer(3)));
+      reading.key = as_string_view(columns.blob(4));
+      reading.mqtt_topic = as_string_view(columns.blob(5));
+      if (auto decoded = decode_user_properties(columns.blob(6), s.decoded_scratch); !decoded) {
+        s.select_readings.reset();
+        return tl::unexpected<Error>(std::move(decoded).error());
+      }
+      reading.properties = s.decoded_scratch;
+      reading.payload = columns.blob(7);
+      more = take(id, reading);
+      s.read_up_to = id;
+      s.unread_bytes -= s.unsealed_sizes[static_cast<std::size_t>(id - s.sealed_up_to) - 1];
+      ++count;
+      if (!more) {
+        s.select_readings.reset();
+        break;
+      }
+    }
+  }
+  return count;
+}
+
+ReadingId Intake::sealed_up_to() const {
+  const std::lock_guard guard(state_->mutex);
+  return state_->sealed_up_to;
+}
+
+Sequence Intake::next_sequence(const TopicPartition& destination) const {
+  const std::lock_guard guard(state_->mutex);
+  const auto found = state_->destinations.find(destination);
+  return found == state_->destinations.end() ? Sequence(0) : found->second.next_sequence;
+}
+
+BatchId Intake::next_batch_id() const {
+  const std::lock_guard guard(state_->mutex);
+  return state_->next_batch_id;
+}
+
+Result<std::int64_t> Intake::State::destination_row(const TopicPartition& destination) {
+  if (const auto found = destinations.find(destination);
+      found != destinations.end() && found->second.row != 0) {
+    return found->second.row;
+  }
+  insert_destination.bind(1, destination.topic).bind(2, std::int64_t{destination.partition.value()});
+  ASSIGN_OR_RETURN(const bool row, insert_destination.step());
+  CHECK(row, "INSERT RETURNING gives a row");
+  const auto id = insert_destination.integer(0);
+  ASSIGN_OR_RETURN(const bool more, insert_destination.step());
+  CHECK(!more, "one row");
+  return id;
+}
+
+Result<> Intake::seal(ReadingId last, const std::vector<SealedBatch>& batches) {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  CHECK(s.is_bound, "sealing needs a producer");
+  CHECK(s.sealed_up_to <= last && last <= s.read_up_to, "{} <= {} <= {}", s.sealed_up_to, last,
+        s.read_up_to);
+  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+  std::map<TopicPartition, State::Destination> advanced_to;
+  auto next_id = s.next_batch_id;
+  for (const auto& batch : batches) {
+    const auto& info = batch.info;
+    CHECK(info.id == next_id && info.epoch == s.bound.epoch && info.producer_id == s.bound.producer_id,
+          "batch {} of epoch {}, expected {} of {}", info.id, info.epoch, next_id, s.bound.epoch);
+    auto [entry, first] = advanced_to.try_emplace(info.destination);
+    if (first) {
+      entry->second = s.destinations[info.destination];
+      ASSIGN_OR_RETURN(entry->second.row, s.destination_row(info.destination));
+    }
+    auto& [row, next_sequence] = entry->second;
+    CHECK(next_sequence == info.base_sequence, "{}: sequence {}, expected {}", info.destination,
+          info.base_sequence, next_sequence);
+    RETURN_IF_ERROR(s.insert_sealed.bind(1, info.id.value())
+                        .bind(2, row)
+                        .bind(3, info.producer_id.value())
+                        .bind(4, std::int64_t{info.epoch.value()})
+                        .bind(5, std::int64_t{info.base_sequence.value()})
+                        .bind(6, std::int64_t{info.record_count})
+                        .bind(7, std::int64_t{info.payload_bytes})
+                        .bind(8, info.oldest_received_ms)
+                        .bind(9, nanoseconds(info.oldest_received))
+                        .bind(10, batch.bytes.view())
+                        .run());
+    next_sequence = advanced(info.base_sequence, info.record_count);
+    RETURN_IF_ERROR(s.set_sequence.bind(1, std::int64_t{next_sequence.value()}).bind(2, row).run());
+    ++next_id;
+  }
+  RETURN_IF_ERROR(s.set_cursor.bind(1, last.value()).bind(2, next_id.value()).run());
+  RETURN_IF_ERROR(s.drop_sealed_readings(last));
+  RETURN_IF_ERROR(transaction.commit());
+  for (const auto& [destination, entry] : advanced_to) s.destinations[destination] = entry;
+  s.next_batch_id = next_id;
+  s.note_sealed(last, batches);
+  return {};
+}
+
+// Inside the transaction of seal(), with sealed_up_to still the former cursor.
+Result<> Intake::State::drop_sealed_readings(ReadingId last) {
+  const auto kept_from = std::min(deliveries.oldest(last + 1), last + 1);
+  RETURN_IF_ERROR(drop_readings.bind(1, kept_from.value() - 1).run());
+  if (kept_from > last) return {};
+  RETURN_IF_ERROR(drop_unrepeatable.bind(1, sealed_up_to.value()).bind(2, last.value()).run());
+  const auto count = static_cast<std::ptrdiff_t>(last - sealed_up_to);
+  const bool any_large = std::any_of(unsealed_sizes.begin(), unsealed_sizes.begin() + count,
+                                     [](std::uint32_t size) { return size > kKeptRowMax; });
+  if (!any_large) return {};
+  return shrink_readings.bind(1, sealed_up_to.value())
+      .bind(2, last.value())
+      .bind(3, std::int64_t{kKeptRowMax} / 2)
+      .run();
+}
+
+void Intake::State::note_sealed(ReadingId last, const std::vector<SealedBatch>& batches) {
+  for (; sealed_up_to < last; ++sealed_up_to) {
+    unsealed_bytes -= unsealed_sizes.front();
+    unsealed_sizes.pop_front();
+  }
+  for (const auto& batch : batches) {
+    sealed_sizes.emplace(batch.info.id, batch.bytes.size());
+    sealed_bytes += batch.bytes.size();
+  }
+}
+
+Result<std::vector<SealedBatchInfo>> Intake::sealed() const {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  ASSIGN_OR_RETURN(auto rows, s.database.prepare(
+                       "SELECT s.id, d.topic, d.partition, s.producer_id, s.epoch, s.base_sequence,"
+                       " s.record_count, s.payload_bytes, length(s.bytes), s.received_ms, s.received_ns"
+                       " FROM sealed s JOIN destinations d ON d.id = s.destination ORDER BY s.id"));
+  std::vector<SealedBatchInfo> infos;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, rows.step());
+    if (!row) return infos;
+    auto& info = infos.emplace_back();
+    info.id = BatchId(rows.integer(0));
+    info.destination = {std::string(rows.text(1)),
+                        PartitionIndex(static_cast<std::int32_t>(rows.integer(2)))};
+    info.producer_id = ProducerId(rows.integer(3));
+    info.epoch = ProducerEpoch(static_cast<std::int16_t>(rows.integer(4)));
+    info.base_sequence = Sequence(static_cast<std::int32_t>(rows.integer(5)));
+    info.record_count = static_cast<std::int32_t>(rows.integer(6));
+    info.payload_bytes = static_cast<std::int32_t>(rows.integer(7));
+    info.size = static_cast<std::int32_t>(rows.integer(8));
+    info.oldest_received_ms = rows.integer(9);
+    info.oldest_received = MonoTime(Duration(rows.integer(10)));
+  }
+}
+
+Result<SharedBytes> Intake::sealed_bytes(BatchId id) const {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  s.select_bytes.bind(1, id.value());
+  ASSIGN_OR_RETURN(const bool row, s.select_bytes.step());
+  if (!row) return fail(Errc::kNotFound, fmt::format("no sealed batch {} in the intake", id));
+  SharedBytes bytes(to_bytes(s.select_bytes.blob(0)));
+  s.select_bytes.reset();
+  return bytes;
+}
+
+Result<> Intake::remove_sealed(const std::vector<BatchId>& ids,
+                               const std::vector<BatchId>& acked_on_flash) {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+  for (const auto id : ids) RETURN_IF_ERROR(s.delete_sealed.bind(1, id.value()).run());
+  for (const auto id : acked_on_flash) RETURN_IF_ERROR(s.insert_acked.bind(1, id.value()).run());
+  RETURN_IF_ERROR(transaction.commit());
+  for (const auto id : ids) {
+    const auto found = s.sealed_sizes.find(id);
+    if (found == s.sealed_sizes.end()) continue;
+    s.sealed_bytes -= found->second;
+    s.sealed_sizes.erase(found);
+  }
+  return {};
+}
+
+Result<std::vector<BatchId>> Intake::acked_on_flash() const {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  ASSIGN_OR_RETURN(auto rows, s.database.prepare("SELECT id FROM acked_on_flash ORDER BY id"));
+  std::vector<BatchId> ids;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, rows.step());
+    if (!row) return ids;
+    ids.emplace_back(rows.integer(0));
+  }
+}
+
+Result<> Intake::forget_acked_on_flash(const std::vector<BatchId>& ids) {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+  for (const auto id : ids) RETURN_IF_ERROR(s.delete_acked.bind(1, id.value()).run());
+  return transaction.commit();
+}
+
+Result<> Intake::give_space_back() {
+  constexpr std::int64_t kWorthwhileBytes = 8 << 20;
+  constexpr std::size_t kQuietBytes = 1 << 20;
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  if (s.unsealed_bytes + s.sealed_bytes > kQuietBytes) return {};
+  ASSIGN_OR_RETURN(const auto free_pages, s.database.integer("PRAGMA freelist_count"));
+  if (free_pages * 4096 < kWorthwhileBytes) return {};
+  RETURN_IF_ERROR(s.database.execute("VACUUM"));
+  return s.database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+bool Intake::wake_after(std::size_t bytes) {
+  const std::lock_guard guard(state_->mutex);
+  if (state_->unread_bytes >= bytes) return false;
+  state_->wake_at_bytes = bytes;
+  return true;
+}
+
+void Intake::set_wake(std::function<void()> wake) { state_->wake = std::move(wake); }
+
+IntakeLevel Intake::level() const {
+  const auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  return {s.unsealed_bytes, s.unsealed_sizes.size(), s.sealed_bytes, s.sealed_sizes.size()};
+}
+
+}  // namespace tributary
