@@ -1,0 +1,348 @@
+#include "gateway/intake/intake.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "common/env/file_system.h"
+#include "common/env/random.h"
+
+namespace tributary {
+namespace {
+
+constexpr IntakeBinding kBinding{77, ProducerId(5), ProducerEpoch(3)};
+const TopicPartition kDestination{"readings", PartitionIndex(2)};
+
+class IntakeTest : public testing::Test {
+ protected:
+  IntakeTest() {
+    std::string pattern = "/dev/shm/tributary-intake-test-XXXXXX";
+    options_.folder = mkdtemp(pattern.data());
+  }
+  ~IntakeTest() override {
+    intake_.reset();
+    EXPECT_TRUE(remove_recursively(posix_file_system(), options_.folder));
+  }
+
+  void open() {
+    intake_.reset();
+    auto opened = Intake::open(options_);
+    ASSERT_TRUE(opened) << opened.error().message;
+    intake_ = std::move(*opened);
+  }
+  void open_bound() {
+    open();
+    ASSERT_TRUE(intake_->bind(kBinding, {}, BatchId(0)));
+  }
+
+  StoreOutcome store(const std::string& payload, std::uint16_t packet_id = 0, bool dup = false,
+                     const std::string& mqtt_topic = "sensors/a/t") {
+    const UserProperty property{"unit", "C"};
+    ReadingView reading;
+    reading.topic = "readings";
+    reading.key = "a";
+    reading.mqtt_topic = mqtt_topic;
+    reading.properties = {&property, 1};
+    reading.payload = as_bytes(payload);
+    reading.received_ms = 1000;
+    reading.received = MonoTime(Duration(5));
+    auto outcome = intake_->store(reading, {packet_id, dup});
+    EXPECT_TRUE(outcome) << outcome.error().message;
+    return outcome.value_or(StoreOutcome::kRedelivery);
+  }
+
+  std::vector<std::string> read_payloads(std::size_t count_max = 1'000'000) {
+    std::vector<std::string> payloads;
+    EXPECT_TRUE(intake_->read(count_max, [&](ReadingId id, const ReadingView& reading) {
+      last_read_ = id;
+      payloads.emplace_back(as_string_view(reading.payload));
+      return true;
+    }));
+    return payloads;
+  }
+
+  SealedBatch batch(const std::string& bytes, std::int32_t record_count) {
+    SealedBatch sealed;
+    sealed.info.id = intake_->next_batch_id();
+    sealed.info.destination = kDestination;
+    sealed.info.producer_id = intake_->binding()->producer_id;
+    sealed.info.epoch = intake_->binding()->epoch;
+    sealed.info.base_sequence = intake_->next_sequence(kDestination);
+    sealed.info.record_count = record_count;
+    sealed.info.oldest_received_ms = 1000;
+    sealed.bytes = SharedBytes(to_bytes(as_bytes(bytes)));
+    return sealed;
+  }
+
+  IntakeOptions options_;
+  std::unique_ptr<Intake> intake_;
+  ReadingId last_read_{0};
+};
+
+TEST_F(IntakeTest, ReadingsComeBackInOrderWithAllTheirFieldsAfterARestart) {
+  open();
+  store("one", 1);
+  store("", 2);
+  store("three");
+  open();
+  std::vector<std::string> payloads;
+  ASSERT_TRUE(intake_->read(10, [&](ReadingId, const ReadingView& reading) {
+    EXPECT_EQ(reading.topic, "readings");
+    EXPECT_EQ(reading.key, "a");
+    EXPECT_EQ(reading.mqtt_topic, "sensors/a/t");
+    EXPECT_EQ(reading.properties.size(), 1u);
+    EXPECT_EQ(reading.properties[0].name, "unit");
+    EXPECT_EQ(reading.properties[0].value, "C");
+    EXPECT_EQ(reading.received_ms, 1000);
+    EXPECT_EQ(reading.received, MonoTime(Duration(5)));
+    payloads.emplace_back(as_string_view(reading.payload));
+    return true;
+  }));
+  EXPECT_EQ(payloads, (std::vector<std::string>{"one", "", "three"}));
+  EXPECT_TRUE(read_payloads().empty());
+}
+
+TEST_F(IntakeTest, ARedeliveryNeedsDupThePacketIdAndTheContent) {
+  open();
+  EXPECT_EQ(store("20.5", 7), StoreOutcome::kStored);
+  EXPECT_EQ(store("20.5", 7, true), StoreOutcome::kRedelivery);
+  EXPECT_EQ(store("20.5", 8, true), StoreOutcome::kStored);         // another id
+  EXPECT_EQ(store("20.6", 7, true), StoreOutcome::kStored);         // another content
+  EXPECT_EQ(store("20.5", 7, true), StoreOutcome::kStored);         // not the newest of that id any more
+  EXPECT_EQ(store("20.5", 7), StoreOutcome::kStored);               // an equal new reading
+  EXPECT_EQ(store("20.5", 7, true, "sensors/b/t"), StoreOutcome::kStored);
+  EXPECT_EQ(store("20.5", 0, true), StoreOutcome::kStored);         // QoS 0 has no packet id
+}
+
+TEST_F(IntakeTest, RedeliveriesAreRecognisedAfterSealingAndARestart) {
+  open_bound();
+  store("x", 1);
+  store("no id");
+  store(std::string(100'000, 'L'), 2);
+  read_payloads();
+  ASSERT_TRUE(intake_->seal(last_read_, {batch("sealed", 3)}));
+  open();
+  EXPECT_TRUE(read_payloads().empty());
+  EXPECT_EQ(store("x", 1, true), StoreOutcome::kRedelivery);
+  EXPECT_EQ(store(std::string(100'000, 'L'), 2, true), StoreOutcome::kRedelivery);
+  EXPECT_EQ(store("no id", 3, true), StoreOutcome::kStored);
+}
+
+TEST_F(IntakeTest, OnlyTheLastWindowOfReadingsIsComparedAndKept) {
+  options_.window = 10;
+  open_bound();
+  for (std::uint16_t id = 1; id <= 30; ++id) store(fmt::format("p{}", id), id);
+  EXPECT_EQ(store("p20", 20, true), StoreOutcome::kStored);
+  EXPECT_EQ(store("p22", 22, true), StoreOutcome::kRedelivery);
+  read_payloads();
+  ASSERT_TRUE(intake_->seal(last_read_, {batch("sealed", 31)}));
+  open();
+  EXPECT_EQ(store("p21", 21, true), StoreOutcome::kStored);
+  EXPECT_EQ(store("p25", 25, true), StoreOutcome::kRedelivery);
+}
+
+TEST_F(IntakeTest, ANewSessionForgetsThePacketIdsForGood) {
+  open();
+  store("x", 1);
+  ASSERT_TRUE(intake_->forget_deliveries());
+  EXPECT_EQ(store("x", 1, true), StoreOutcome::kStored);
+  ASSERT_TRUE(intake_->forget_deliveries());
+  open();
+  EXPECT_EQ(store("x", 1, true), StoreOutcome::kStored);
+}
+
+TEST_F(IntakeTest, SealingMovesTheCursorAndTheSequences) {
+  open_bound();
+  for (int i = 0; i < 5; ++i) store(std::to_string(i));
+  EXPECT_EQ(read_payloads(3).size(), 3u);
+  ASSERT_TRUE(intake_->seal(last_read_, {batch("first", 3)}));
+  EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(3));
+  EXPECT_EQ(intake_->next_batch_id(), BatchId(2));
+  EXPECT_EQ(intake_->level().unsealed_readings, 2u);
+  open();
+  EXPECT_EQ(intake_->binding(), kBinding);
+  EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(3));
+  EXPECT_EQ(read_payloads(), (std::vector<std::string>{"3", "4"}));
+  const auto sealed = intake_->sealed().value();
+  ASSERT_EQ(sealed.size(), 1u);
+  EXPECT_EQ(sealed[0].destination, kDestination);
+  EXPECT_EQ(sealed[0].base_sequence, Sequence(0));
+  EXPECT_EQ(sealed[0].record_count, 3);
+  EXPECT_EQ(as_string_view(intake_->sealed_bytes(BatchId(1)).value().view()), "first");
+  ASSERT_TRUE(intake_->remove_sealed({BatchId(1), BatchId(99)}, {BatchId(40)}));
+  EXPECT_EQ(intake_->sealed_bytes(BatchId(1)).error().code, Errc::kNotFound);
+  EXPECT_EQ(intake_->acked_on_flash().value(), std::vector<BatchId>{BatchId(40)});
+  EXPECT_EQ(intake_->level().sealed_bytes, 0u);
+}
+
+TEST_F(IntakeTest, BindingRestartsSequencesButNeverBatchIds) {
+  open_bound();
+  store("a");
+  read_payloads();
+  ASSERT_TRUE(intake_->seal(last_read_, {batch("a", 1)}));
+  ASSERT_TRUE(intake_->bind({78, ProducerId(5), ProducerEpoch(4)}, {{kDestination, Sequence(9)}}, BatchId(50)));
+  EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(9));
+  EXPECT_EQ(intake_->next_sequence({"readings", PartitionIndex(0)}), Sequence(0));
+  EXPECT_EQ(intake_->next_batch_id(), BatchId(51));
+  open();
+  EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(9));
+  EXPECT_EQ(intake_->next_batch_id(), BatchId(51));
+  EXPECT_EQ(intake_->sealed().value().at(0).epoch, ProducerEpoch(3));
+}
+
+TEST_F(IntakeTest, WakesOnceWhenSoMuchIsUnread) {
+  open();
+  int woken = 0;
+  intake_->set_wake([&] { ++woken; });
+  EXPECT_TRUE(intake_->wake_after(1));
+  store("a");
+  store("b");
+  EXPECT_EQ(woken, 1);
+  EXPECT_FALSE(intake_->wake_after(1));
+  EXPECT_TRUE(intake_->wake_after(100'000));
+  store(std::string(100'000, 'x'));
+  EXPECT_EQ(woken, 2);
+  read_payloads();
+  EXPECT_TRUE(intake_->wake_after(1));
+}
+
+TEST_F(IntakeTest, SpaceIsGivenBackAfterABacklog) {
+  open_bound();
+  for (int i = 0; i < 200; ++i) store(std::string(100'000, 'x'));
+  EXPECT_GT(intake_->level().bytes(), 20'000'000u);
+  read_payloads();
+  ASSERT_TRUE(intake_->seal(last_read_, {batch("small", 200)}));
+  ASSERT_TRUE(intake_->give_space_back());
+  EXPECT_LT(std::filesystem::file_size(options_.folder + "/intake.db"), 1'000'000u);
+  store("after");
+  EXPECT_EQ(read_payloads(), std::vector<std::string>{"after"});
+}
+
+TEST_F(IntakeTest, RefusesALockedFolderGarbageAnotherVersionAndADisk) {
+  open();
+  EXPECT_EQ(Intake::open(options_).error().code, Errc::kLocked);
+  intake_.reset();
+  const auto path = options_.folder + "/intake.db";
+  std::filesystem::remove(path + "-wal");
+  std::ofstream(path, std::ios::trunc) << std::string(20'000, 'g');
+  const auto garbage = Intake::open(options_);
+  ASSERT_FALSE(garbage);
+  EXPECT_EQ(garbage.error().code, Errc::kCorrupt);
+  EXPECT_NE(garbage.error().message.find(path), std::string::npos);
+  IntakeOptions on_disk{fmt::format("/var/tmp/tributary-intake-test-{}", getpid()), false, 10};
+  const bool var_tmp_is_tmpfs = is_on_tmpfs("/var/tmp").value();
+  if (!var_tmp_is_tmpfs) {
+    EXPECT_EQ(Intake::open(on_disk).error().code, Errc::kInvalidArgument);
+    on_disk.allow_disk = true;
+    EXPECT_TRUE(Intake::open(on_disk));
+    EXPECT_TRUE(remove_recursively(posix_file_system(), on_disk.folder));
+  }
+}
+
+TEST_F(IntakeTest, TheFolderIsFoundAgainAndDiffersByDataFolder) {
+  const auto one = find_intake_folder("/data/one");
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_EQ(*one, find_intake_folder("/data/../data/one").value());
+  EXPECT_NE(*one, find_intake_folder("/data/two").value());
+}
+
+// A child stores numbered readings, seals them, and drops sealed batches, until it is killed at a random
+// moment. What it reported as stored is there, once and in order.
+class KilledChild {
+ public:
+  KilledChild(const IntakeOptions& options, int first) {
+    EXPECT_EQ(pipe(pipe_), 0);
+    child_ = fork();
+    if (child_ == 0) run(options, first);
+    close(pipe_[1]);
+  }
+  // The last number that was reported as stored, or first - 1.
+  int kill_and_last_stored(int otherwise) {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+    int last = otherwise;
+    for (int number = 0; read(pipe_[0], &number, sizeof number) == sizeof number;) last = number;
+    close(pipe_[0]);
+    return last;
+  }
+
+ private:
+  [[noreturn]] void run(const IntakeOptions& options, int first) {
+    auto intake = Intake::open(options).value();
+    if (!intake->binding()) (void)intake->bind(kBinding, {}, BatchId(0)).has_value();
+    for (int number = first;; ++number) {
+      const auto payload = std::to_string(number);
+      ReadingView reading;
+      reading.topic = "readings";
+      reading.mqtt_topic = "t";
+      reading.payload = as_bytes(payload);
+      if (!intake->store(reading, {static_cast<std::uint16_t>(number % 65'535 + 1), false})) _exit(1);
+      if (write(pipe_[1], &number, sizeof number) != sizeof number) _exit(1);
+      if (number % 7 == 0 && !seal_all(*intake)) _exit(1);
+    }
+  }
+  static bool seal_all(Intake& intake) {
+    std::string content;
+    std::int32_t count = 0;
+    ReadingId last{0};
+    (void)intake.read(1000, [&](ReadingId id, const ReadingView& reading) {
+      content.append(as_string_view(reading.payload)).append("\n");
+      last = id;
+      ++count;
+      return true;
+    });
+    SealedBatch sealed;
+    sealed.info.id = intake.next_batch_id();
+    sealed.info.destination = kDestination;
+    sealed.info.producer_id = kBinding.producer_id;
+    sealed.info.epoch = kBinding.epoch;
+    sealed.info.base_sequence = intake.next_sequence(kDestination);
+    sealed.info.record_count = count;
+    sealed.bytes = SharedBytes(to_bytes(as_bytes(content)));
+    return count == 0 || intake.seal(last, {sealed}).has_value();
+  }
+
+  int pipe_[2] = {-1, -1};
+  pid_t child_ = -1;
+};
+
+TEST_F(IntakeTest, NothingThatWasStoredIsLostOrDoubledByKillsAtRandomMoments) {
+  const auto seed = random_u64_from_os();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  SeededRandom random(seed);
+  options_.window = 50;
+  int stored = -1;
+  for (int round = 0; round < 15; ++round) {
+    KilledChild child(options_, stored + 1);
+    std::this_thread::sleep_for(std::chrono::microseconds(3000 + random.below(30'000)));  // the random moment
+    const int reported = child.kill_and_last_stored(stored);
+    open();
+    std::string all;
+    Sequence expected_sequence{0};
+    const auto sealed = intake_->sealed().value();
+    for (const auto& info : sealed) {
+      EXPECT_EQ(info.base_sequence, expected_sequence);
+      expected_sequence = advanced(info.base_sequence, info.record_count);
+      all += as_string_view(intake_->sealed_bytes(info.id).value().view());
+    }
+    EXPECT_EQ(intake_->next_sequence(kDestination), expected_sequence);
+    for (const auto& payload : read_payloads()) all.append(payload).append("\n");
+    intake_.reset();
+    std::string expected;
+    const auto count = static_cast<int>(std::count(all.begin(), all.end(), '\n'));
+    for (int i = 0; i < count; ++i) expected.append(std::to_string(i)).append("\n");
+    EXPECT_EQ(all, expected);
+    EXPECT_GE(count - 1, reported);
+    EXPECT_LE(count - 1, reported + 1);  // stored, and killed before the report
+    stored = count - 1;
+  }
+  EXPECT_GT(stored, 0);
+}
+
+}  // namespace
+}  // namespace tributary
