@@ -33,8 +33,8 @@ struct HttpResponse {
 };
 
 /// Construct, add handlers, start, stop. Two worker threads and one that accepts; a connection more than
-/// those can serve waits in the listen backlog. Requests are bounded: 8 KiB a header line, no body over
-/// 64 KiB, 2 s to arrive.
+/// those can serve waits. A connection carries one request, bounded in bytes and in time from its first
+/// byte to the last of the answer, so a slow or endless sender holds a thread for `io_timeout` at most.
 /// All callbacks run on the worker threads, possibly two at once: thread-safe, quick, no throw.
 class HttpServer {
  public:
@@ -43,7 +43,7 @@ class HttpServer {
     std::uint16_t port = 0;  // 0: the system chooses one, see port()
     int threads = 2;
     std::chrono::milliseconds io_timeout{2000};
-    std::size_t body_bytes_max = 64 * 1024;
+    std::size_t request_bytes_max = 32 * 1024;
   };
   using Health = std::function<HealthReport()>;
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
