@@ -1,0 +1,40 @@
+#pragma once
+// A loopback TCP proxy that breaks connections on demand.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+namespace tributary::test {
+
+/// Listens on port() and forwards to `target_port`, on a thread of its own. All members are thread-safe and
+/// have taken effect when they return.
+class TcpProxy {
+ public:
+  explicit TcpProxy(std::uint16_t target_port);
+  ~TcpProxy();
+
+  [[nodiscard]] std::uint16_t port() const;
+  /// Resets all connections, both sides; new ones are taken.
+  void cut();
+  /// Resets all connections and stops listening: connecting is refused, as when the host is up and the
+  /// program is not.
+  void refuse();
+  /// Ends refuse().
+  void listen();
+  /// Connections stay, and new ones are taken, but no byte moves: a dead line.
+  void pause();
+  void resume();
+  /// Each byte arrives this much later, both ways.
+  void set_delay(std::chrono::milliseconds delay);
+
+  [[nodiscard]] std::size_t connections() const;       // open now
+  [[nodiscard]] std::uint64_t accepted_total() const;
+  [[nodiscard]] std::uint64_t bytes_total() const;      // forwarded, both ways
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tributary::test

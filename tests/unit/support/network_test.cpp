@@ -1,0 +1,80 @@
+#include "tests/support/network.h"
+
+#include <gtest/gtest.h>
+
+#include "common/telemetry/http_server.h"
+#include "common/telemetry/metrics.h"
+#include "tests/support/tcp_proxy.h"
+
+namespace tributary::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(MetricIn, SeriesAreChosenByLabelsAndAdded) {
+  const std::string text =
+      "# HELP in_total x\n# TYPE in_total counter\nin_total{topic=\"a\",kind=\"b\"} 3\n"
+      "in_total{topic=\"c\"} 4\nin_total_other 100\nup 1\n";
+  EXPECT_EQ(metric_in(text, "in_total"), 7.0);
+  EXPECT_EQ(metric_in(text, "in_total", {{"topic", "a"}}), 3.0);
+  EXPECT_EQ(metric_in(text, "in_total", {{"topic", "a"}, {"kind", "b"}}), 3.0);
+  EXPECT_EQ(metric_in(text, "in_total", {{"opic", "a"}}), std::nullopt);
+  EXPECT_EQ(metric_in(text, "up"), 1.0);
+  EXPECT_EQ(metric_in(text, "down"), std::nullopt);
+}
+
+class TcpProxyTest : public ::testing::Test {
+ protected:
+  TcpProxyTest() : server_({"127.0.0.1", 0}, metrics_, {}, {}) {
+    metrics_.counter("x_total", "").inc(5);
+    EXPECT_TRUE(server_.start());
+    proxy_.emplace(server_.port());
+  }
+  [[nodiscard]] std::optional<double> value() const { return metric(proxy_->port(), "x_total"); }
+
+  MetricsRegistry metrics_;
+  HttpServer server_;
+  std::optional<TcpProxy> proxy_;
+};
+
+TEST_F(TcpProxyTest, BytesPassBothWays) {
+  EXPECT_EQ(value(), 5.0);
+  EXPECT_EQ(proxy_->accepted_total(), 1u);
+  EXPECT_GT(proxy_->bytes_total(), 50u);
+}
+
+TEST_F(TcpProxyTest, RefusingEndsWithListening) {
+  proxy_->refuse();
+  EXPECT_FALSE(accepts_connections(proxy_->port()));
+  EXPECT_EQ(value(), std::nullopt);
+  proxy_->listen();
+  EXPECT_EQ(value(), 5.0);
+}
+
+TEST_F(TcpProxyTest, APausedLineIsSilentAndAResumedOneIsNot) {
+  proxy_->pause();
+  EXPECT_EQ(http_get(proxy_->port(), "/healthz", 100ms), std::nullopt);
+  proxy_->resume();
+  EXPECT_EQ(value(), 5.0);
+}
+
+TEST_F(TcpProxyTest, DelayedBytesComeLater) {
+  proxy_->set_delay(60ms);
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(value(), 5.0);
+  EXPECT_GE(std::chrono::steady_clock::now() - before, 120ms);
+}
+
+TEST_F(TcpProxyTest, CuttingLeavesNewConnectionsAlone) {
+  proxy_->cut();
+  EXPECT_EQ(value(), 5.0);
+}
+
+TEST(FreePort, NobodyListensThere) {
+  const auto port = free_port();
+  EXPECT_FALSE(accepts_connections(port));
+  EXPECT_NE(free_port(), port);
+}
+
+}  // namespace
+}  // namespace tributary::test
