@@ -203,6 +203,13 @@ const GatewayIdentity& FlashBuffer::identity() const { return state_->identity; 
 bool FlashBuffer::fresh() const { return state_->fresh; }
 BatchId FlashBuffer::first_id() const { return state_->first_id; }
 BatchId FlashBuffer::last_id() const { return state_->last_id; }
+
+std::vector<TopicPartition> FlashBuffer::destinations() const {
+  std::vector<TopicPartition> found;
+  for (const auto& [row, destination] : state_->destinations) found.push_back(destination);
+  return found;
+}
+
 std::size_t FlashBuffer::used_bytes() const { return state_->used_bytes; }
 std::size_t FlashBuffer::file_bytes() const { return state_->file_bytes; }
 
@@ -251,8 +258,7 @@ Result<> FlashBuffer::add(const std::vector<SealedBatch>& batches) {
   auto last = s.last_id;
   ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
   for (const auto& [info, bytes] : batches) {
-    CHECK(info.id > last, "batch {} after {}", info.id, last);
-    last = info.id;
+    last = std::max(last, info.id);
     ASSIGN_OR_RETURN(const auto destination, s.destination_row(info.destination, added));
     RETURN_IF_ERROR(s.insert_batch.bind(1, info.id.value())
                         .bind(2, destination)

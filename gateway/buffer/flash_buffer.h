@@ -56,7 +56,8 @@ class FlashBuffer {
   /// epoch that cannot grow any more gives way to a new producer id with epoch 0.
   [[nodiscard]] Result<> begin_epoch();
 
-  /// Adds batches with ascending ids, above all that are there: one transaction, synchronous.
+  /// Adds batches; for one partition they come in ascending order of id, above all that are there.
+  /// One transaction, synchronous.
   /// kNoSpace if the disk is full: nothing was added, and it may be tried again.
   [[nodiscard]] Result<> add(const std::vector<SealedBatch>& batches);
 
@@ -71,6 +72,8 @@ class FlashBuffer {
   /// The batch, stamped as scan() shows it. kNotFound; kCorrupt if its CRC does not match.
   [[nodiscard]] Result<SealedBatch> load(BatchId id) const;
 
+  /// Every partition that ever had a batch here.
+  [[nodiscard]] std::vector<TopicPartition> destinations() const;
   /// 0 if it is empty.
   [[nodiscard]] BatchId first_id() const;
   [[nodiscard]] BatchId last_id() const;

@@ -366,13 +366,13 @@ Result<std::size_t> Intake::read(std::size_t count_max,
       reading.properties = s.decoded_scratch;
       reading.payload = columns.blob(7);
       more = take(id, reading);
-      s.read_up_to = id;
-      s.unread_bytes -= s.unsealed_sizes[static_cast<std::size_t>(id - s.sealed_up_to) - 1];
-      ++count;
       if (!more) {
         s.select_readings.reset();
         break;
       }
+      s.read_up_to = id;
+      s.unread_bytes -= s.unsealed_sizes[static_cast<std::size_t>(id - s.sealed_up_to) - 1];
+      ++count;
     }
   }
   return count;

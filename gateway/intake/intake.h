@@ -78,10 +78,10 @@ class Intake {
   [[nodiscard]] Result<> bind(const IntakeBinding& binding, const std::vector<NextSequence>& sequences,
                               BatchId last_id);
 
-  /// Calls `take` for the readings that it has not been called with since open, in ascending order, at
-  /// most `count_max` of them, until it returns false (the reading it was called with counts as taken).
-  /// Starts after sealed_up_to(). Returns how many. The views are valid during the call only; `take`
-  /// must not call the intake.
+  /// Calls `take` for the readings that it has not taken since open, in ascending order from
+  /// sealed_up_to() + 1, at most `count_max` of them, until it returns false: that reading is not
+  /// taken, and is the next call's first. Returns how many were taken. The views are valid during the
+  /// call only; `take` must not call the intake.
   [[nodiscard]] Result<std::size_t> read(
       std::size_t count_max, const std::function<bool(ReadingId, const ReadingView&)>& take);
 
@@ -115,7 +115,7 @@ class Intake {
   [[nodiscard]] Result<> give_space_back();
 
   /// The function given to set_wake is called once, on the storing thread, as soon as at least `bytes`
-  /// (> 0) are stored that read() has not given yet. False, and no call, if there are as many already.
+  /// (> 0) are stored that read() has not taken yet. False, and no call, if there are as many already.
   [[nodiscard]] bool wake_after(std::size_t bytes);
   /// Before MQTT starts.
   void set_wake(std::function<void()> wake);
