@@ -114,7 +114,9 @@ class FieldEncoder {
   [[nodiscard]] bool has_default(const T& field) const {
     const auto offset = reinterpret_cast<const char*>(&field) - static_cast<const char*>(object_);
     const auto& other = *reinterpret_cast<const T*>(static_cast<const char*>(defaults_) + offset);
-    if constexpr (std::is_same_v<T, ByteView>) return field.size() == other.size();  // the default is empty
+    // A view has no ==; its default is empty or null.
+    if constexpr (std::is_same_v<T, ByteView>) return field.empty();
+    else if constexpr (std::is_same_v<T, std::optional<ByteView>>) return !field;
     else return field == other;
   }
 

@@ -1,0 +1,85 @@
+#include "tests/unit/protocol/golden.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "common/base/check.h"
+
+namespace tributary::golden {
+namespace {
+
+Bytes from_hex(const std::string& hex) {
+  Bytes out;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    out.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return out;
+}
+
+void load(const std::string& file, std::vector<Frame>& out) {
+  const char* source = std::getenv("TRIBUTARY_SOURCE");
+  const std::string path = std::string(source ? source : ".") + "/tests/unit/protocol/golden/" + file;
+  std::ifstream in(path);
+  CHECK(in.good(), "cannot open {}; run through ctest, or in the source folder", path);
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    Frame frame;
+    std::string hex;
+    words >> frame.message >> frame.version >> frame.kind >> hex;
+    frame.file = file;
+    frame.bytes = from_hex(hex);
+    out.push_back(std::move(frame));
+  }
+}
+
+}  // namespace
+
+std::string Frame::title() const { return fmt::format("{}: {} v{} {}", file, message, version, kind); }
+
+const std::vector<Frame>& frames() {
+  static const auto all = [] {
+    std::vector<Frame> out;
+    for (const char* file : {"franz_go.txt", "kafka_python.txt", "librdkafka.txt"}) load(file, out);
+    return out;
+  }();
+  return all;
+}
+
+const Frame& filled(std::string_view message, std::int16_t version) {
+  for (const auto& frame : frames()) {
+    if (frame.file == "kafka_python.txt" && frame.message == message && frame.version == version) return frame;
+  }
+  CHECK(false, "no frame of {} v{}", message, version);
+}
+
+std::uint32_t number(std::string_view name, std::uint32_t index) {
+  std::uint32_t hash = 0x811c9dc5u;
+  for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x01000193u;
+  return hash + index;
+}
+std::int8_t i8(std::string_view name, std::uint32_t index) {
+  return static_cast<std::int8_t>(number(name, index) & 0x7f);
+}
+std::int16_t i16(std::string_view name, std::uint32_t index) {
+  return static_cast<std::int16_t>(number(name, index) & 0x7fff);
+}
+std::int32_t i32(std::string_view name, std::uint32_t index) {
+  return static_cast<std::int32_t>(number(name, index) & 0x7fffffff);
+}
+std::int64_t i64(std::string_view name, std::uint32_t index) {
+  return static_cast<std::int64_t>(number(name, index)) << 8 | 0x7f;
+}
+std::string text(std::string_view name, std::uint32_t index) { return fmt::format("{}{}", name, index); }
+std::string bytes(std::string_view name, std::uint32_t index) {
+  return fmt::format("the bytes of {}{}", name, index);
+}
+Uuid uuid(std::string_view name, std::uint32_t index) {
+  Uuid id;
+  for (std::size_t i = 0; i < id.bytes.size(); ++i) {
+    id.bytes[i] = static_cast<std::uint8_t>(number(name, index) + i);
+  }
+  return id;
+}
+
+}  // namespace tributary::golden
