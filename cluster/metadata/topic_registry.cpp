@@ -45,7 +45,8 @@ std::string to_json(const Topic& topic) {
               {"id", to_string(topic.id)},
               {"partitions", topic.partitions},
               {"configs", topic.configs},
-              {"created_ms", topic.created_ms}}
+              {"created_ms", topic.created_ms},
+              {"ready", topic.ready}}
       .dump();
 }
 
@@ -54,7 +55,8 @@ Result<Topic> topic_of(const MetadataEntry& entry) {
   auto topic = parse(entry, [&](const json& value) {
     id = parse_uuid(value.at("id").get<std::string>());
     return Topic{name_part(entry.key), id.value_or(Uuid{}), value.at("partitions").get<std::int32_t>(),
-                 value.at("configs").get<TopicConfigs>(), value.at("created_ms").get<WallMs>()};
+                 value.at("configs").get<TopicConfigs>(), value.at("created_ms").get<WallMs>(),
+                 value.at("ready").get<bool>()};
   });
   if (!topic) return topic;
   if (!id || topic->partitions < 1 || topic->partitions > kPartitionsSane)
@@ -113,6 +115,28 @@ void take_block(MetadataStore& store, MetadataStore::Done<ProducerIdBlock> done)
   });
 }
 
+struct FoundTopic {
+  Topic topic;
+  MetadataVersion version;
+};
+
+void find_topic(MetadataStore& store, const std::string& name, Uuid id, MetadataStore::Done<FoundTopic> done) {
+  store.get(topic_key(name), [name, id, done = std::move(done)](Result<std::optional<MetadataEntry>> entry) {
+    if (!entry) return done(tl::unexpected<Error>(std::move(entry).error()));
+    const auto absent = [&] { return fail(Errc::kNotFound, fmt::format("there is no topic '{}'", name)); };
+    if (!*entry) return done(absent());
+    auto topic = topic_of(**entry);
+    if (!topic) return done(tl::unexpected<Error>(std::move(topic).error()));
+    if (topic->id != id) return done(absent());
+    done(FoundTopic{*std::move(topic), (*entry)->version});
+  });
+}
+
+/// The key changed between our read and our commit: look again.
+bool lost_race(const Error& error) {
+  return error.code == Errc::kVersionMismatch || error.code == Errc::kNotFound;
+}
+
 Result<Uuid> cluster_id_of(const MetadataEntry& entry) {
   auto text = parse(entry, [](const json& value) { return value.at("id").get<std::string>(); });
   if (!text) return tl::unexpected<Error>(std::move(text).error());
@@ -156,25 +180,32 @@ void TopicRegistry::create(Topic topic, Done<Topic> done) {
                 });
 }
 
+void TopicRegistry::mark_ready(std::string name, Uuid id, Done<Topic> done) {
+  auto& store = store_;
+  find_topic(store, name, id, [&store, done = std::move(done)](Result<FoundTopic> found) {
+    if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
+    auto topic = std::move(found->topic);
+    topic.ready = true;
+    store.commit({MetadataWrite::put(topic_key(topic.name), to_json(topic), found->version)},
+                 [&store, topic, done](Result<MetadataStore::NewVersions> committed) {
+                   if (committed) return done(topic);
+                   if (lost_race(committed.error())) return TopicRegistry(store).mark_ready(topic.name, topic.id, done);
+                   done(tl::unexpected<Error>(std::move(committed).error()));
+                 });
+  });
+}
+
 void TopicRegistry::remove(std::string name, Uuid id, Done<RemovedTopic> done) {
   auto& store = store_;
-  store.get(topic_key(name), [&store, name, id, done = std::move(done)](Result<std::optional<MetadataEntry>> entry) {
-    if (!entry) return done(tl::unexpected<Error>(std::move(entry).error()));
-    const auto absent = [&] { return fail(Errc::kNotFound, fmt::format("there is no topic '{}'", name)); };
-    if (!*entry) return done(absent());
-    auto topic = topic_of(**entry);
-    if (!topic) return done(tl::unexpected<Error>(std::move(topic).error()));
-    if (topic->id != id) return done(absent());
-    const RemovedTopic removed{name, topic->id, topic->partitions};
-    auto note = json{{"format", kFormat}, {"name", name}, {"partitions", removed.partitions}}.dump();
-    store.commit({MetadataWrite::remove((*entry)->key, (*entry)->version),
+  find_topic(store, name, id, [&store, done = std::move(done)](Result<FoundTopic> found) {
+    if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
+    const RemovedTopic removed{found->topic.name, found->topic.id, found->topic.partitions};
+    auto note = json{{"format", kFormat}, {"name", removed.name}, {"partitions", removed.partitions}}.dump();
+    store.commit({MetadataWrite::remove(topic_key(removed.name), found->version),
                   MetadataWrite::create(removed_key(removed.id), std::move(note))},
                  [&store, removed, done](Result<MetadataStore::NewVersions> committed) {
                    if (committed) return done(removed);
-                   const auto code = committed.error().code;
-                   // Changed between the read and the commit: look again.
-                   if (code == Errc::kVersionMismatch || code == Errc::kNotFound)
-                     return TopicRegistry(store).remove(removed.name, removed.id, done);
+                   if (lost_race(committed.error())) return TopicRegistry(store).remove(removed.name, removed.id, done);
                    done(tl::unexpected<Error>(std::move(committed).error()));
                  });
   });

@@ -3,7 +3,7 @@
 //
 //   /cluster/id              {"format":1,"id":"<22 characters>"}
 //   /cluster/producer_ids    {"format":1,"next":2000}
-//   /topics/<name>           {"format":1,"id":"…","partitions":4,"configs":{"flush":"always"},"created_ms":…}
+//   /topics/<name>           {"format":1,"id":"…","partitions":4,"configs":{"segment.bytes":"1048576"},"created_ms":…,"ready":true}
 //   /removed_topics/<id>     {"format":1,"name":"readings","partitions":4}
 
 #include <map>
@@ -26,6 +26,8 @@ struct Topic {
   std::int32_t partitions = 1;
   TopicConfigs configs;  // only what was given at creation
   WallMs created_ms = 0;
+  /// All its folders have been created once: one that is missing later is a loss, not a start.
+  bool ready = false;
   friend bool operator==(const Topic&, const Topic&) = default;
 };
 
@@ -65,6 +67,9 @@ class TopicRegistry {
 
   /// kAlreadyExists if the name is taken.
   void create(Topic topic, Done<Topic> done);
+
+  /// All folders of the topic are there, durably. kNotFound if it is not there with this id.
+  void mark_ready(std::string name, Uuid id, Done<Topic> done);
 
   /// Takes the topic away and remembers, in the same commit, that its folders are to be removed.
   /// kNotFound if it is not there with this id.

@@ -22,7 +22,7 @@ class TopicRegistryTest : public ::testing::Test {
   }
   TopicRegistry registry() { return TopicRegistry(*store_); }
   static Topic topic(const std::string& name, std::uint64_t id) {
-    return {name, uuid_from_random(id, id), 3, {{"segment.bytes", "1048576"}}, 1234};
+    return {name, uuid_from_random(id, id), 3, {{"segment.bytes", "1048576"}}, 1234, false};
   }
   Result<Topic> create(const Topic& topic) {
     return await<Topic>([&](auto done) { registry().create(topic, std::move(done)); });
@@ -80,6 +80,19 @@ TEST_F(TopicRegistryTest, ARemovedTopicIsRememberedUntilItsFoldersAreGone) {
   for (int i = 0; i < 2; ++i)
     EXPECT_TRUE(await<bool>([&](auto done) { registry().forget_removed(a.id, std::move(done)); }));
   EXPECT_TRUE(removed_topics().empty());
+}
+
+TEST_F(TopicRegistryTest, ATopicIsReadyWhenItsFoldersAreThere) {
+  const auto a = topic("a", 1);
+  ASSERT_TRUE(create(a));
+  const auto mark = [&](const Topic& which) {
+    return await<Topic>([&](auto done) { registry().mark_ready(which.name, which.id, std::move(done)); });
+  };
+  EXPECT_EQ(mark(topic("a", 2)).error().code, Errc::kNotFound);
+  EXPECT_TRUE(mark(a).value().ready);
+  reopen();
+  EXPECT_TRUE(topics().at(0).ready);
+  EXPECT_TRUE(remove(a));
 }
 
 TEST_F(TopicRegistryTest, RemovingNeedsTheIdOfTheTopic) {
