@@ -1,0 +1,358 @@
+#include "cluster/server/controller.h"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <set>
+#include <thread>
+
+#include "cluster/server/error_mapping.h"
+#include "cluster/server/server_metrics.h"
+#include "common/base/topic_name.h"
+#include "common/env/random.h"
+#include "common/telemetry/log.h"
+
+namespace tributary {
+namespace {
+
+/// Waits for a call of the metadata store.
+template <class T, class Call>
+Result<T> await(Call call) {
+  // Shared, because set_value may still be returning when the future is ready.
+  auto promise = std::make_shared<std::promise<Result<T>>>();
+  auto future = promise->get_future();
+  call([promise](Result<T> result) { promise->set_value(std::move(result)); });
+  return future.get();
+}
+
+TopicOutcome refused(std::string_view name, ErrorCode error, std::string message) {
+  TopicOutcome outcome{.error = error, .message = std::move(message)};
+  outcome.topic.name = name;
+  return outcome;
+}
+
+TopicPartition partition_name(const Topic& topic, std::int32_t index) {
+  return {topic.name, PartitionIndex(index)};
+}
+
+void log_recovery(const TopicPartition& partition, const RecoveryReport& report) {
+  if (!report.scanned) return;
+  const auto name = fmt::to_string(partition);
+  if (report.bytes_cut > 0)
+    log_warning("recovery", "cut a torn tail that was never acknowledged",
+                {{"partition", name}, {"bytes_cut", report.bytes_cut}, {"segments_removed", report.segments_removed},
+                 {"reason", report.cut_reason}});
+  log_info("recovery", "checked after an unclean stop",
+           {{"partition", name}, {"bytes_scanned", report.bytes_scanned}, {"indexes_rebuilt", report.indexes_rebuilt}});
+}
+
+}  // namespace
+
+Controller::Controller(const BrokerOptions& options, const TopicSettings& defaults, LogDirectory& directory,
+                       MetadataStore& store, PartitionServices& services, Shards& shards)
+    : options_(options), defaults_(defaults), directory_(directory), registry_(store), services_(services),
+      shards_(shards), loop_(shards.size(), "controller") {}
+
+Controller::~Controller() { stop(); }
+
+// ---- Opening ---------------------------------------------------------------------------------------
+
+Result<> Controller::open() {
+  ASSIGN_OR_RETURN(auto topics, await<std::vector<Topic>>([&](auto done) { registry_.topics(std::move(done)); }));
+  ASSIGN_OR_RETURN(const auto removed, await<std::vector<RemovedTopic>>(
+                                           [&](auto done) { registry_.removed_topics(std::move(done)); }));
+  find_foreign_folders(topics, removed);
+  for (const auto& topic : removed) remove_folders(topic);
+  ClusterImage::Topics images;
+  for (auto& topic : topics) {
+    ASSIGN_OR_RETURN(auto image, open_topic(topic));
+    const bool whole = std::ranges::all_of(image->partitions, [](const auto& p) { return p->is_open(); });
+    if (!topic.ready && whole)
+      RETURN_IF_ERROR(await<Topic>([&](auto done) { registry_.mark_ready(topic.name, topic.id, std::move(done)); }));
+    images.emplace(topic.name, std::move(image));
+  }
+  publish(std::make_shared<const ClusterImage>(std::move(images)));
+  return {};
+}
+
+void Controller::find_foreign_folders(const std::vector<Topic>& topics, const std::vector<RemovedTopic>& removed) {
+  std::set<std::pair<std::string, Uuid>> known;
+  for (const auto& topic : topics) known.emplace(topic.name, topic.id);
+  for (const auto& topic : removed) known.emplace(topic.name, topic.id);
+  for (const auto& [partition, topic_id] : directory_.found()) {
+    const bool ours = topic_id ? known.contains({partition.topic, Uuid{*topic_id}})
+                               : std::ranges::any_of(known, [&](const auto& k) { return k.first == partition.topic; });
+    if (ours) continue;
+    foreign_folders_.insert(partition);
+    log_warning("recovery", "a partition's folder belongs to no known topic, and is left alone",
+                {{"folder", fmt::to_string(partition)}});
+  }
+  for (const auto& name : directory_.strays())
+    log_warning("recovery", "the data folder holds something that is no partition, and is left alone", {{"name", name}});
+}
+
+Result<std::shared_ptr<const TopicImage>> Controller::open_topic(const Topic& topic) {
+  auto settings = resolve_topic_settings(defaults_, topic.configs);
+  if (!settings) return in_context(fmt::format("topic '{}'", topic.name), settings.error());
+  const auto count = static_cast<std::size_t>(topic.partitions);
+  std::vector<Result<std::unique_ptr<Log>>> logs(count);
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < count; i = next++)
+      logs[i] = open_partition(topic, PartitionIndex(static_cast<std::int32_t>(i)), *settings);
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < std::min(shards_.size(), count); ++i) threads.emplace_back(work);
+  work();
+  for (auto& thread : threads) thread.join();
+
+  auto image = std::make_shared<TopicImage>(TopicImage{topic, *settings, {}});
+  for (std::int32_t i = 0; i < topic.partitions; ++i) {
+    auto& log = logs[static_cast<std::size_t>(i)];
+    if (log) log_recovery(partition_name(topic, i), (*log)->recovery());
+    image->partitions.push_back(std::make_shared<Partition>(
+        partition_name(topic, i), shard_of(topic, PartitionIndex(i)), *settings, services_, std::move(log)));
+  }
+  return image;
+}
+
+Result<std::unique_ptr<Log>> Controller::open_partition(const Topic& topic, PartitionIndex index,
+                                                        const TopicSettings& settings) {
+  const TopicPartition partition{topic.name, index};
+  if (foreign_folders_.contains(partition))
+    return fail(Errc::kCorrupt, fmt::format("the folder {}/{} belongs to another topic of that name", options_.data, partition));
+  auto log = directory_.open_log(partition, settings.log);
+  if (log || log.error().code != Errc::kNotFound) return log;
+  if (topic.ready) return fail(Errc::kNotFound, fmt::format("the folder {}/{} is missing", options_.data, partition));
+  return directory_.create_log(partition, topic.id.bytes, settings.log);
+}
+
+Shard& Controller::shard_of(const Topic& topic, PartitionIndex index) const {
+  const auto start = static_cast<std::size_t>(topic.id.bytes[0] << 8 | topic.id.bytes[1]);
+  return *shards_[(start + static_cast<std::size_t>(index.value())) % shards_.size()];
+}
+
+void Controller::publish(std::shared_ptr<const ClusterImage> image) {
+  image_ = std::move(image);
+  for (const auto& shard : shards_) shard->run_and_wait([&] { shard->set_image(image_); });
+  services_.metrics.partitions.set(static_cast<double>(image_->partition_count()));
+}
+
+// ---- Running ---------------------------------------------------------------------------------------
+
+void Controller::start() {
+  loop_.start();
+  loop_.post([this] { checkpoint_later(); });
+}
+
+void Controller::stop() {
+  loop_.stop();
+  checkpoint_timer_.reset();
+}
+
+void Controller::checkpoint_later() {
+  checkpoint_timer_ = loop_.after(options_.checkpoint_interval, [this] {
+    write_checkpoint();
+    checkpoint_later();
+  });
+}
+
+void Controller::write_checkpoint() {
+  bool changed = false;
+  for (const auto& shard : shards_) {
+    shard->run_and_wait([&] {
+      for (const auto& [name, topic] : image_->topics())
+        for (const auto& partition : topic->partitions) {
+          if (&partition->shard() != shard.get()) continue;
+          const auto durable = partition->durable_offset();
+          if (!durable) continue;
+          auto& noted = checkpointed_[partition->name()];
+          if (noted == *durable) continue;
+          noted = *durable;
+          directory_.set_recovery_point(partition->name(), *durable);
+          changed = true;
+        }
+    });
+  }
+  if (!changed) return;
+  if (const auto written = directory_.write_checkpoint(); !written)
+    log_error("controller", "cannot write the recovery checkpoint", {{"error", written.error().message}});
+}
+
+void Controller::close_partitions() {
+  for (const auto& shard : shards_) {
+    shard->run_and_wait([&] {
+      for (const auto& [name, topic] : image_->topics())
+        for (const auto& partition : topic->partitions)
+          if (&partition->shard() == shard.get())
+            closing_logs_.emplace_back(partition->name(), partition->close(ErrorCode::kNotLeaderOrFollower));
+    });
+  }
+}
+
+Result<> Controller::close_logs() {
+  Result<> first;
+  for (auto& [name, log] : closing_logs_) {
+    // A partition without a log stays as it was found: damaged, to be looked at.
+    auto closed = log ? log->close_cleanly() : fail(Errc::kUnavailable, fmt::format("{} is offline", name));
+    if (!closed) {
+      log_error("controller", "a log was not closed cleanly",
+                {{"partition", fmt::to_string(name)}, {"error", closed.error().message}});
+      if (first) first = std::move(closed);
+      continue;
+    }
+    directory_.set_recovery_point(name, log->stable_offset());
+  }
+  closing_logs_.clear();
+  return first;
+}
+
+// ---- Topics ----------------------------------------------------------------------------------------
+
+void Controller::create_topics(std::vector<NewTopic> topics, bool validate_only, Shard& home,
+                               Done<std::vector<TopicOutcome>> done) {
+  loop_.post([this, topics = std::move(topics), validate_only, &home, done = std::move(done)] {
+    std::vector<TopicOutcome> outcomes;
+    for (const auto& topic : topics) outcomes.push_back(create_one(topic, validate_only));
+    home.post([done, outcomes = std::move(outcomes)]() mutable { done(std::move(outcomes)); });
+  });
+}
+
+TopicOutcome Controller::validate(const NewTopic& wanted, TopicSettings& settings) const {
+  if (const auto valid = validate_topic_name(wanted.name); !valid)
+    return refused(wanted.name, ErrorCode::kInvalidTopicException, valid.error().message);
+  if (image_->find(wanted.name))
+    return refused(wanted.name, ErrorCode::kTopicAlreadyExists, fmt::format("topic '{}' already exists", wanted.name));
+  TopicOutcome outcome;
+  outcome.topic.name = wanted.name;
+  outcome.topic.partitions = wanted.partitions == -1 ? options_.num_partitions : wanted.partitions;
+  outcome.topic.configs = wanted.configs;
+  if (outcome.topic.partitions < 1 || outcome.topic.partitions > options_.partitions_per_topic_max)
+    return refused(wanted.name, ErrorCode::kInvalidPartitions,
+                   fmt::format("{} partitions: 1 to {} are allowed", outcome.topic.partitions,
+                               options_.partitions_per_topic_max));
+  const auto total = image_->partition_count() + static_cast<std::size_t>(outcome.topic.partitions);
+  if (total > static_cast<std::size_t>(options_.partitions_max))
+    return refused(wanted.name, ErrorCode::kPolicyViolation,
+                   fmt::format("this broker would have {} partitions: at most {} are allowed", total,
+                               options_.partitions_max));
+  auto resolved = resolve_topic_settings(defaults_, wanted.configs);
+  if (!resolved) return refused(wanted.name, ErrorCode::kInvalidConfig, resolved.error().message);
+  settings = *std::move(resolved);
+  return outcome;
+}
+
+TopicOutcome Controller::create_one(const NewTopic& wanted, bool validate_only) {
+  TopicSettings settings;
+  auto outcome = validate(wanted, settings);
+  if (outcome.error != ErrorCode::kNone || validate_only) return outcome;
+  auto& topic = outcome.topic;
+  topic.id = uuid_from_random(random_u64_from_os(), random_u64_from_os());
+  topic.created_ms = services_.clock.wall_now_ms();
+
+  auto created = await<Topic>([&](auto done) { registry_.create(topic, std::move(done)); });
+  if (!created) return refused(topic.name, topic_error(created.error()), created.error().message);
+  auto image = create_folders(topic, settings);
+  if (image) {
+    auto ready = await<Topic>([&](auto done) { registry_.mark_ready(topic.name, topic.id, std::move(done)); });
+    if (!ready) image = tl::unexpected<Error>(std::move(ready).error());
+  }
+  if (!image) {
+    log_error("controller", "cannot create a topic", {{"topic", topic.name}, {"error", image.error().message}});
+    take_back(topic);
+    return refused(topic.name, ErrorCode::kKafkaStorageError, image.error().message);
+  }
+  auto topics = image_->topics();
+  topics.emplace(topic.name, *std::move(image));
+  publish(std::make_shared<const ClusterImage>(std::move(topics)));
+  log_info("controller", "topic created",
+           {{"topic", topic.name}, {"id", to_string(topic.id)}, {"partitions", topic.partitions}});
+  return outcome;
+}
+
+Result<std::shared_ptr<const TopicImage>> Controller::create_folders(const Topic& topic,
+                                                                     const TopicSettings& settings) {
+  auto image = std::make_shared<TopicImage>(TopicImage{topic, settings, {}});
+  for (std::int32_t i = 0; i < topic.partitions; ++i) {
+    ASSIGN_OR_RETURN(auto log, directory_.create_log(partition_name(topic, i), topic.id.bytes, settings.log));
+    image->partitions.push_back(std::make_shared<Partition>(
+        partition_name(topic, i), shard_of(topic, PartitionIndex(i)), settings, services_, std::move(log)));
+  }
+  return image;
+}
+
+void Controller::take_back(const Topic& topic) {
+  const auto removed =
+      await<RemovedTopic>([&](auto done) { registry_.remove(topic.name, topic.id, std::move(done)); });
+  if (removed) return remove_folders(*removed);
+  log_error("controller", "cannot take back a topic that was not created whole; the next start completes it",
+            {{"topic", topic.name}, {"error", removed.error().message}});
+}
+
+void Controller::delete_topics(std::vector<std::string> names, Shard& home,
+                               Done<std::vector<TopicOutcome>> done) {
+  loop_.post([this, names = std::move(names), &home, done = std::move(done)] {
+    std::vector<TopicOutcome> outcomes;
+    for (const auto& name : names) outcomes.push_back(delete_one(name));
+    home.post([done, outcomes = std::move(outcomes)]() mutable { done(std::move(outcomes)); });
+  });
+}
+
+TopicOutcome Controller::delete_one(const std::string& name) {
+  const auto* image = image_->find(name);
+  if (!image)
+    return refused(name, ErrorCode::kUnknownTopicOrPartition, fmt::format("there is no topic '{}'", name));
+  TopicOutcome outcome{.topic = image->topic};
+  const auto removed =
+      await<RemovedTopic>([&](auto done) { registry_.remove(name, image->topic.id, std::move(done)); });
+  if (!removed) return refused(name, topic_error(removed.error()), removed.error().message);
+
+  const auto partitions = image->partitions;
+  auto topics = image_->topics();
+  topics.erase(name);
+  publish(std::make_shared<const ClusterImage>(std::move(topics)));
+  for (const auto& partition : partitions) {
+    partition->shard().run_and_wait([&] { partition->close(ErrorCode::kUnknownTopicOrPartition).reset(); });
+    checkpointed_.erase(partition->name());
+  }
+  remove_folders(*removed);
+  log_info("controller", "topic deleted", {{"topic", name}, {"id", to_string(removed->id)}});
+  return outcome;
+}
+
+void Controller::remove_folders(const RemovedTopic& removed) {
+  for (std::int32_t i = 0; i < removed.partitions; ++i) {
+    const TopicPartition partition{removed.name, PartitionIndex(i)};
+    if (foreign_folders_.contains(partition)) continue;
+    const auto gone = directory_.remove_log(partition);
+    if (gone || gone.error().code == Errc::kNotFound) continue;
+    // The note stays: the next start tries again.
+    log_error("controller", "cannot remove a deleted partition",
+              {{"partition", fmt::to_string(partition)}, {"error", gone.error().message}});
+    return;
+  }
+  const auto forgotten = await<bool>([&](auto done) { registry_.forget_removed(removed.id, std::move(done)); });
+  if (!forgotten)
+    log_error("controller", "cannot note that a topic is gone", {{"topic", removed.name}, {"error", forgotten.error().message}});
+}
+
+// ---- Producer ids ----------------------------------------------------------------------------------
+
+void Controller::new_producer_id(Shard& home, Done<Result<ProducerId>> done) {
+  loop_.post([this, &home, done = std::move(done)] {
+    home.post([done, id = next_producer_id()]() mutable { done(std::move(id)); });
+  });
+}
+
+Result<ProducerId> Controller::next_producer_id() {
+  if (producer_ids_.count == 0) {
+    ASSIGN_OR_RETURN(producer_ids_,
+                     await<ProducerIdBlock>([&](auto done) { registry_.take_producer_ids(std::move(done)); }));
+  }
+  const auto id = producer_ids_.first;
+  ++producer_ids_.first;
+  --producer_ids_.count;
+  return id;
+}
+
+}  // namespace tributary

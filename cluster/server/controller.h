@@ -1,0 +1,107 @@
+#pragma once
+// Makes what the metadata says true: opens, creates and deletes partitions, and tells the shards.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cluster/metadata/topic_registry.h"
+#include "cluster/server/cluster_image.h"
+#include "cluster/server/partition.h"
+#include "cluster/server/shard.h"
+#include "cluster/storage/log_directory.h"
+
+namespace tributary {
+
+struct NewTopic {
+  std::string name;
+  std::int32_t partitions = -1;  // -1: the broker's default
+  TopicConfigs configs;
+};
+
+/// What became of one topic of a request.
+struct TopicOutcome {
+  ErrorCode error = ErrorCode::kNone;
+  std::string message;  // of the error
+  Topic topic;
+};
+
+/// Has a thread of its own, on which it may wait for the disk and for the metadata store: shards never
+/// do. All changes of topics go through it, one after the other.
+///
+/// Lifecycle: open, start, stop, close_partitions. What it uses must outlive it.
+class Controller {
+ public:
+  template <class T>
+  using Done = std::function<void(T)>;
+  using Shards = std::vector<std::unique_ptr<Shard>>;
+
+  Controller(const BrokerOptions& options, const TopicSettings& defaults, LogDirectory& directory,
+             MetadataStore& store, PartitionServices& services, Shards& shards);
+  ~Controller();  // stop()
+
+  /// Opens all partitions, finishes creations and deletions that a crash cut short, and gives every
+  /// shard its image. Blocks. The shards must run.
+  [[nodiscard]] Result<> open();
+  void start();
+  /// Ends what is being done; requests not begun are dropped with their `done`.
+  void stop();
+  /// After stop(), with the shards still running: answers all who wait at partitions.
+  void close_partitions();
+  /// After close_partitions(), and after the flusher has stopped: closes all logs cleanly and notes how far they are durable.
+  /// The first error, if one did not close.
+  [[nodiscard]] Result<> close_logs();
+
+  // Any shard. `done` runs on `home`.
+
+  /// Outcomes in the order of `topics`. When `done` runs, the new topics are durable and every shard knows them.
+  void create_topics(std::vector<NewTopic> topics, bool validate_only, Shard& home,
+                     Done<std::vector<TopicOutcome>> done);
+  /// When `done` runs, no shard serves them any more and they do not come back.
+  void delete_topics(std::vector<std::string> names, Shard& home, Done<std::vector<TopicOutcome>> done);
+  /// An id that nobody else was given or will be, even after a crash.
+  void new_producer_id(Shard& home, Done<Result<ProducerId>> done);
+
+ private:
+  void find_foreign_folders(const std::vector<Topic>& topics, const std::vector<RemovedTopic>& removed);
+  [[nodiscard]] Result<std::shared_ptr<const TopicImage>> open_topic(const Topic& topic);
+  [[nodiscard]] Result<std::unique_ptr<Log>> open_partition(const Topic& topic, PartitionIndex index,
+                                                            const TopicSettings& settings);
+
+  [[nodiscard]] TopicOutcome create_one(const NewTopic& wanted, bool validate_only);
+  [[nodiscard]] TopicOutcome validate(const NewTopic& wanted, TopicSettings& settings) const;
+  [[nodiscard]] Result<std::shared_ptr<const TopicImage>> create_folders(const Topic& topic,
+                                                                         const TopicSettings& settings);
+  void take_back(const Topic& topic);
+  [[nodiscard]] TopicOutcome delete_one(const std::string& name);
+  void remove_folders(const RemovedTopic& removed);
+  [[nodiscard]] Result<ProducerId> next_producer_id();
+
+  [[nodiscard]] Shard& shard_of(const Topic& topic, PartitionIndex index) const;
+  void publish(std::shared_ptr<const ClusterImage> image);
+  void checkpoint_later();
+  void write_checkpoint();
+
+  // constant
+  const BrokerOptions& options_;
+  const TopicSettings& defaults_;
+  LogDirectory& directory_;
+  TopicRegistry registry_;
+  PartitionServices& services_;
+  Shards& shards_;
+
+  // the controller's thread; before start() and after stop() the caller's
+  Shard loop_;
+  std::shared_ptr<const ClusterImage> image_ = std::make_shared<const ClusterImage>();
+  /// Folders found at the start that have the name, but not the id, of a topic that we know: never touched.
+  std::set<TopicPartition> foreign_folders_;
+  ProducerIdBlock producer_ids_;
+  std::map<TopicPartition, Offset> checkpointed_;
+  std::unique_ptr<ShardTimer> checkpoint_timer_;
+  std::vector<std::pair<TopicPartition, std::unique_ptr<Log>>> closing_logs_;
+};
+
+}  // namespace tributary

@@ -1,0 +1,236 @@
+#include "cluster/server/partition.h"
+
+#include "cluster/server/error_mapping.h"
+#include "cluster/server/server_metrics.h"
+#include "cluster/server/shard.h"
+#include "common/base/check.h"
+#include "common/protocol/messages/list_offsets.h"
+#include "common/telemetry/log.h"
+
+namespace tributary {
+namespace {
+
+// How exactly REQUEST_TIMED_OUT keeps to its time.
+constexpr auto kDeadlineCheckInterval = std::chrono::milliseconds(250);
+
+}  // namespace
+
+Partition::Partition(TopicPartition name, Shard& shard, TopicSettings settings, PartitionServices& services,
+                     Result<std::unique_ptr<Log>> log)
+    : name_(std::move(name)), shard_(shard), settings_(std::move(settings)), services_(services) {
+  if (log) {
+    log_ = *std::move(log);
+    return;
+  }
+  closed_ = ErrorCode::kKafkaStorageError;
+  closed_reason_ = log.error().message;
+  go_offline(log.error());
+}
+
+Partition::~Partition() = default;
+
+void Partition::append(ByteView records, bool wait_for_all, Duration timeout,
+                       const std::shared_ptr<AppendObserver>& observer, std::uint32_t slot) {
+  if (!log_) return observer->on_appended(slot, {.error = closed_, .message = closed_reason_});
+  const auto info = log_->append(records, kOnlyLeaderEpoch);
+  if (!info) return observer->on_appended(slot, failed_append(info.error()));
+  after_append(records, *info);
+
+  AppendOutcome outcome{.base_offset = info->base_offset, .log_start_offset = log_->log_start_offset()};
+  const bool wait = wait_for_all && settings_.flush_always() && info->last_offset >= log_->stable_offset();
+  if (!wait) return observer->on_appended(slot, std::move(outcome));
+  pending_acks_.push_back(
+      {info->last_offset, services_.clock.mono_now() + timeout, std::move(outcome), observer, slot});
+  watch_deadlines();
+}
+
+void Partition::after_append(ByteView records, const AppendInfo& info) {
+  if (info.duplicate) {
+    services_.metrics.duplicate_appends.inc();
+  } else {
+    services_.metrics.appended_batches.inc();
+    services_.metrics.appended_bytes.inc(records.size());
+    if (!settings_.flush_always()) wake_readers();
+  }
+  const auto unflushed = log_->log_end_offset() - log_->stable_offset();
+  if (unflushed >= settings_.flush_messages) {
+    if (!flush_queued_ && !flush_under_way_) {
+      flush_queued_ = true;
+      shard_.flush_soon(shared_from_this());
+    }
+  } else if (unflushed > 0 && !flush_timer_) {
+    flush_timer_ = shard_.after(settings_.flush_interval, [this] {
+      flush_timer_.reset();
+      flush_now();
+    });
+  }
+}
+
+AppendOutcome Partition::failed_append(const Error& error) {
+  if (error.code == Errc::kIo || error.code == Errc::kNoSpace)
+    log_error("partition", "append failed", {{"partition", fmt::to_string(name_)}, {"error", error.message}});
+  return {.error = append_error(error), .log_start_offset = log_->log_start_offset(), .message = error.message};
+}
+
+bool Partition::is_stale(LeaderEpoch epoch, ErrorCode& error) const {
+  if (!log_) {
+    error = closed_;
+  } else if (epoch != kNoLeaderEpoch && epoch != kOnlyLeaderEpoch) {
+    error = epoch < kOnlyLeaderEpoch ? ErrorCode::kFencedLeaderEpoch : ErrorCode::kUnknownLeaderEpoch;
+  }
+  return error != ErrorCode::kNone;
+}
+
+ReadOutcome Partition::read(Offset from, std::uint32_t bytes_max, LeaderEpoch epoch) {
+  ReadOutcome outcome;
+  if (is_stale(epoch, outcome.error)) return outcome;
+  outcome.high_watermark = high_watermark();
+  outcome.log_start_offset = log_->log_start_offset();
+  auto slice = log_->read(from, bytes_max, outcome.high_watermark, true);
+  if (slice) {
+    outcome.slice = *std::move(slice);
+    return outcome;
+  }
+  outcome.error = read_error(slice.error());
+  if (outcome.error != ErrorCode::kOffsetOutOfRange)
+    log_error("partition", "read failed", {{"partition", fmt::to_string(name_)}, {"error", slice.error().message}});
+  return outcome;
+}
+
+OffsetOutcome Partition::offset_for(std::int64_t timestamp_ms, LeaderEpoch epoch) {
+  OffsetOutcome outcome;
+  if (is_stale(epoch, outcome.error)) return outcome;
+  Result<std::optional<TimestampOffset>> found = std::nullopt;
+  switch (timestamp_ms) {
+    case ListOffsetsRequest::kLatest: outcome.found.offset = high_watermark(); return outcome;
+    case ListOffsetsRequest::kEarliest: outcome.found.offset = log_->log_start_offset(); return outcome;
+    case ListOffsetsRequest::kMaxTimestamp: found = log_->offset_of_max_timestamp(high_watermark()); break;
+    default:
+      if (timestamp_ms < 0) {
+        outcome.error = ErrorCode::kInvalidRequest;
+        return outcome;
+      }
+      found = log_->offset_for_time(timestamp_ms, high_watermark());
+  }
+  if (!found) {
+    outcome.error = read_error(found.error());
+    log_error("partition", "search by time failed",
+              {{"partition", fmt::to_string(name_)}, {"error", found.error().message}});
+  } else if (*found) {
+    outcome.found = **found;
+  }
+  return outcome;
+}
+
+Offset Partition::high_watermark() const {
+  CHECK(log_ != nullptr, "{} is closed", name_);
+  return settings_.flush_always() ? log_->stable_offset() : log_->log_end_offset();
+}
+
+void Partition::wait_readable(const std::shared_ptr<ReadWaiter>& waiter, Offset seen) {
+  if (!log_ || high_watermark() != seen) return waiter->on_readable();
+  waiters_[waiter.get()] = waiter;
+}
+
+void Partition::stop_waiting(const ReadWaiter* waiter) { waiters_.erase(waiter); }
+
+void Partition::wake_readers() {
+  if (waiters_.empty()) return;
+  auto waiters = std::move(waiters_);
+  waiters_.clear();
+  for (const auto& [key, waiter] : waiters) waiter->on_readable();
+}
+
+void Partition::flush_now() {
+  flush_queued_ = false;
+  if (!log_ || flush_under_way_) return;
+  auto ticket = log_->begin_flush();
+  if (!ticket) return;
+  flush_under_way_ = true;
+  services_.flusher.submit(*std::move(ticket),
+                           [self = shared_from_this()](const FlushTicket& done, const Result<>& synced) {
+                             self->shard_.post([self, done, synced] { self->on_flushed(done, synced); });
+                           });
+}
+
+void Partition::on_flushed(const FlushTicket& ticket, const Result<>& synced) {
+  flush_under_way_ = false;
+  if (!log_) return;
+  const auto before = high_watermark();
+  log_->complete_flush(ticket, synced);
+  if (const auto& why = log_->offline()) {
+    go_offline(*why);
+    fail_acks(ErrorCode::kKafkaStorageError, why->message);
+    return;
+  }
+  if (log_->log_end_offset() - log_->stable_offset() >= settings_.flush_messages) flush_now();
+  complete_acks();
+  if (log_ && high_watermark() != before) wake_readers();
+}
+
+void Partition::complete_acks() {
+  if (pending_acks_.empty()) return;
+  // Out first: an observer may append again.
+  std::deque<PendingAck> acks;
+  acks.swap(pending_acks_);
+  const auto stable = log_->stable_offset();
+  for (auto& ack : acks) {
+    if (ack.last_offset < stable)
+      ack.observer->on_appended(ack.slot, std::move(ack.outcome));
+    else
+      pending_acks_.push_back(std::move(ack));
+  }
+}
+
+void Partition::fail_acks(ErrorCode error, const std::string& message) {
+  std::deque<PendingAck> acks;
+  acks.swap(pending_acks_);
+  for (const auto& ack : acks) ack.observer->on_appended(ack.slot, {.error = error, .message = message});
+}
+
+void Partition::watch_deadlines() {
+  if (deadline_timer_) return;
+  deadline_timer_ = shard_.after(kDeadlineCheckInterval, [this] {
+    deadline_timer_.reset();
+    expire_acks();
+  });
+}
+
+void Partition::expire_acks() {
+  if (pending_acks_.empty()) return;
+  const auto now = services_.clock.mono_now();
+  std::deque<PendingAck> acks;
+  acks.swap(pending_acks_);
+  for (auto& ack : acks) {
+    if (ack.deadline <= now)
+      ack.observer->on_appended(ack.slot, {.error = ErrorCode::kRequestTimedOut,
+                                           .message = "the disk did not confirm the write in time"});
+    else
+      pending_acks_.push_back(std::move(ack));
+  }
+  if (!pending_acks_.empty()) watch_deadlines();
+}
+
+void Partition::go_offline(const Error& error) {
+  if (offline_) return;
+  offline_ = true;
+  services_.on_offline(name_, error);
+}
+
+std::unique_ptr<Log> Partition::close(ErrorCode error) {
+  flush_timer_.reset();
+  deadline_timer_.reset();
+  auto log = std::move(log_);
+  closed_ = error;
+  closed_reason_ = "the partition is closed";
+  fail_acks(closed_, closed_reason_);
+  wake_readers();
+  return log;
+}
+
+std::optional<Offset> Partition::durable_offset() const {
+  if (!log_) return std::nullopt;
+  return log_->stable_offset();
+}
+
+}  // namespace tributary

@@ -1,0 +1,156 @@
+#pragma once
+// A partition as the shard sees it: its log, the producers that wait for the disk, the fetches that
+// wait for data.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "cluster/server/topic_settings.h"
+#include "cluster/storage/flusher.h"
+#include "cluster/storage/log.h"
+#include "common/base/ids.h"
+#include "common/protocol/error_code.h"
+
+namespace tributary {
+
+class ServerMetrics;
+class Shard;
+class ShardTimer;
+
+/// Until there is more than one broker, every partition has been led by it from the start.
+inline constexpr LeaderEpoch kOnlyLeaderEpoch{0};
+
+struct AppendOutcome {
+  ErrorCode error = ErrorCode::kNone;
+  Offset base_offset{-1};
+  Offset log_start_offset{-1};
+  std::string message;  // of the error
+};
+
+/// Where an append's outcome goes: exactly once per slot, on the partition's shard.
+class AppendObserver {
+ public:
+  virtual ~AppendObserver() = default;
+  virtual void on_appended(std::uint32_t slot, AppendOutcome outcome) = 0;
+};
+
+/// A fetch that waits. Called on a partition's shard, at most once per registration; must not block.
+class ReadWaiter {
+ public:
+  virtual ~ReadWaiter() = default;
+  virtual void on_readable() = 0;
+};
+
+struct ReadOutcome {
+  ErrorCode error = ErrorCode::kNone;
+  LogSlice slice;
+  Offset high_watermark{-1};
+  Offset log_start_offset{-1};
+};
+
+struct OffsetOutcome {
+  ErrorCode error = ErrorCode::kNone;
+  TimestampOffset found{kNoTimestamp, Offset{-1}};
+};
+
+/// What all partitions of a broker share. Outlives them.
+struct PartitionServices {
+  FileSystem& fs;
+  const Clock& clock;
+  Flusher& flusher;
+  ServerMetrics& metrics;
+  /// A log has gone offline; called once per partition, on its shard or before it runs.
+  std::function<void(const TopicPartition&, const Error&)> on_offline;
+};
+
+/// Constructed anywhere; from then on only the thread of `shard` may call it, except where said.
+/// Kept alive by the cluster's image and by the requests that use it.
+class Partition : public std::enable_shared_from_this<Partition> {
+ public:
+  /// `log`, or why it could not be opened: the partition is then there, but answers KAFKA_STORAGE_ERROR.
+  Partition(TopicPartition name, Shard& shard, TopicSettings settings, PartitionServices& services,
+            Result<std::unique_ptr<Log>> log);
+  ~Partition();
+
+  // Any thread.
+  [[nodiscard]] const TopicPartition& name() const { return name_; }
+  [[nodiscard]] Shard& shard() const { return shard_; }
+
+  /// Whether it has a log. Also before the shard knows of it.
+  [[nodiscard]] bool is_open() const { return log_ != nullptr; }
+
+  /// Appends whole batches and tells `observer`: with `wait_for_all` when they are durable as the
+  /// topic's flush settings promise (or after `timeout`, with REQUEST_TIMED_OUT, though they stay in the
+  /// log), otherwise at once. `records` need live only during the call.
+  void append(ByteView records, bool wait_for_all, Duration timeout, const std::shared_ptr<AppendObserver>& observer,
+              std::uint32_t slot);
+
+  /// Batches from `from` on, up to the high watermark; the first one even if it is larger than `bytes_max`.
+  /// `epoch` is what the client believes the leader epoch to be, or kNoLeaderEpoch.
+  [[nodiscard]] ReadOutcome read(Offset from, std::uint32_t bytes_max, LeaderEpoch epoch);
+
+  /// Calls waiter.on_readable() when the high watermark is not `seen` (at once if it is not now), or
+  /// when the partition is closed. The same waiter registered again replaces itself.
+  void wait_readable(const std::shared_ptr<ReadWaiter>& waiter, Offset seen);
+  void stop_waiting(const ReadWaiter* waiter);
+
+  /// ListOffsets: kLatest, kEarliest, kMaxTimestamp or a time in milliseconds.
+  [[nodiscard]] OffsetOutcome offset_for(std::int64_t timestamp_ms, LeaderEpoch epoch);
+
+  /// Exclusive: what consumers may read. Needs a log.
+  [[nodiscard]] Offset high_watermark() const;
+
+  /// Begins an fdatasync unless one is under way, which is then followed by the next.
+  void flush_now();
+
+  /// Answers everyone who waits with `error`, and every later call too. Gives the log away (null if
+  /// there is none), which the caller closes or deletes.
+  [[nodiscard]] std::unique_ptr<Log> close(ErrorCode error);
+
+  /// For the checkpoint; nothing without a log.
+  [[nodiscard]] std::optional<Offset> durable_offset() const;
+
+ private:
+  struct PendingAck {
+    Offset last_offset;
+    MonoTime deadline;
+    AppendOutcome outcome;
+    std::shared_ptr<AppendObserver> observer;
+    std::uint32_t slot;
+  };
+
+  [[nodiscard]] bool is_stale(LeaderEpoch epoch, ErrorCode& error) const;
+  [[nodiscard]] AppendOutcome failed_append(const Error& error);
+  void after_append(ByteView records, const AppendInfo& info);
+  void on_flushed(const FlushTicket& ticket, const Result<>& synced);
+  void complete_acks();
+  void fail_acks(ErrorCode error, const std::string& message);
+  void wake_readers();
+  void watch_deadlines();
+  void expire_acks();
+  void go_offline(const Error& error);
+
+  // constant
+  const TopicPartition name_;
+  Shard& shard_;
+  const TopicSettings settings_;
+  PartitionServices& services_;
+
+  // shard thread only
+  std::unique_ptr<Log> log_;
+  ErrorCode closed_ = ErrorCode::kNone;  // why log_ is null
+  std::string closed_reason_;
+  bool offline_ = false;
+  bool flush_under_way_ = false;
+  bool flush_queued_ = false;  // in the shard's list
+  std::deque<PendingAck> pending_acks_;
+  std::unordered_map<const ReadWaiter*, std::shared_ptr<ReadWaiter>> waiters_;
+  std::unique_ptr<ShardTimer> flush_timer_;     // flush.ms
+  std::unique_ptr<ShardTimer> deadline_timer_;  // runs while there are pending acks
+};
+
+}  // namespace tributary
