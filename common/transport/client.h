@@ -35,7 +35,8 @@ class RequestChannel {
   ///   kTimeout      no answer within `timeout` (> 0), which counts from this call, waiting included;
   ///   kUnavailable  the connection was lost, could not be made, or the channel is being destroyed;
   ///   kNoSpace      more than `waiting_max` requests are waiting to be sent;
-  ///   kTooLarge, kCorrupt  the answer broke the protocol, or a file slice could not be read.
+  ///   kInvalidArgument, kCorrupt  the frame is no request, a file slice of it could not be read, or
+  ///                 the answer broke the protocol.
   /// It is called on a thread of the transport, or on the one that destroys the channel, never inside
   /// send(). Callbacks of different requests may run at the same time; they must not block.
   /// The request must be one that is answered: no Produce with acks=0.
@@ -56,7 +57,8 @@ struct NngClientOptions {
   std::chrono::milliseconds reconnect_min{100};
   std::chrono::milliseconds reconnect_max{5'000};
 
-  /// Called on a thread of the transport whenever a connection comes up or goes down.
+  /// Called on threads of the transport whenever a connection comes up or goes down; two calls may
+  /// overtake each other, so take it as a hint to ask connected(). Not after the channel's destruction.
   std::function<void(bool connected)> on_connection_change;
 };
 

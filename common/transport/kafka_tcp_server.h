@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,13 @@ struct KafkaTcpServerOptions {
 
   /// No byte moved for so long, and no request being worked on: closed (connections.max.idle.ms).
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(10);
+
+  /// A peer that has closed its sending side still gets its answers, if they come within this time.
+  std::chrono::milliseconds half_closed_timeout = std::chrono::seconds(30);
+
+  /// Told of each connection that is closed for what its peer sent, or for a truncated file: who, what,
+  /// which limit. Called on the shards' threads, as often as peers like: limit the rate.
+  std::function<void(const std::string& event)> on_event;
 };
 
 /// Counted by the shards, readable from any thread. Monotonic but for connections_open.

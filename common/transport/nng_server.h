@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,11 +30,15 @@ struct NngServerOptions {
   std::size_t requests_in_flight_max = 8'192;
   std::size_t request_bytes_in_flight_max = 256u << 20;
 
-  /// A pipe with more unanswered requests than this is closed: see NngServer on how many a client may have.
+  /// Further requests of a pipe with so many unanswered ones are dropped: its client times out. See
+  /// NngServer on how many a client may have.
   std::size_t requests_in_flight_per_pipe_max = 512;
-  /// A pipe whose peer leaves more than this of answers unread is closed, at the next check after every
-  /// so many bytes of answers.
-  std::size_t answer_bytes_queued_per_pipe_max = 256u << 20;
+  /// A pipe whose peer leaves more than this of answers unread gets no further ones, and its requests are
+  /// dropped, until it has read. Checked after every so many bytes of answers.
+  std::size_t answer_bytes_queued_per_pipe_max = 64u << 20;
+
+  /// As KafkaTcpServerOptions::on_event; called on the shards' threads and nng's.
+  std::function<void(const std::string& event)> on_event;
 };
 
 /// Readable from any thread. Monotonic but for pipes_open.
@@ -41,11 +46,11 @@ struct NngServerStats {
   std::atomic<std::uint64_t> pipes_open{0};
   std::atomic<std::uint64_t> pipes_accepted{0};
   std::atomic<std::uint64_t> pipes_refused{0};      // over pipes_max
-  std::atomic<std::uint64_t> pipes_closed_slow{0};  // over a per-pipe limit
   std::atomic<std::uint64_t> requests{0};
+  std::atomic<std::uint64_t> requests_dropped{0};   // over a per-pipe limit
   std::atomic<std::uint64_t> bytes_in{0};
   std::atomic<std::uint64_t> bytes_out{0};
-  std::atomic<std::uint64_t> malformed{0};
+  std::atomic<std::uint64_t> malformed{0};          // shorter than a request header; dropped
 };
 
 /// A raw REP0 socket. Requests of one pipe are handed over in their order on one shard; answers go back
@@ -54,6 +59,9 @@ struct NngServerStats {
 ///
 /// nng 1.5 keeps at most 64 answers queued per pipe and drops further ones without a word (xrep.c), so a
 /// client must not have more than 64 requests outstanding on one connection; NngClientOptions keeps that.
+///
+/// Misbehaving pipes are ignored rather than closed, and stop() lets traffic come to rest for some
+/// milliseconds first, because closing a pipe in the middle of a transfer can hang nng 1.5 (close_socket).
 class NngServer {
  public:
   /// Binds and starts to receive; otherwise as KafkaTcpServer::start.
@@ -63,7 +71,7 @@ class NngServer {
   /// stop().
   ~NngServer();
 
-  /// As KafkaTcpServer::stop.
+  /// As KafkaTcpServer::stop. Takes up to some seconds.
   void stop();
 
   /// With the port that was really bound: "tcp://0.0.0.0:9093".

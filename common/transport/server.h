@@ -25,8 +25,7 @@ struct IncomingRequest {
 
 /// The right and the duty to answer one request. Exactly one of respond(), no_answer() or close() is
 /// called, on the shard's thread that handle() ran on, within handle() or later; destroying it without
-/// a call is close(). When the connection has gone meanwhile, all of them do nothing.
-/// Must be destroyed before the shard's io_context.
+/// a call is close(). When the connection or the server has gone meanwhile, all of them do nothing.
 class Responder {
  public:
   /// Where completions go; implemented by the listeners.
