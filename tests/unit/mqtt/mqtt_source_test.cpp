@@ -1,0 +1,207 @@
+#include "gateway/mqtt/mqtt_source.h"
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "tests/support/eventually.h"
+#include "tests/support/mosquitto.h"
+#include "tests/support/process.h"
+#include "tests/support/tcp_proxy.h"
+#include "tests/support/temp_folder.h"
+
+namespace tributary {
+namespace {
+
+using test::eventually;
+using namespace std::chrono_literals;
+
+class Recorder final : public MqttHandler {
+ public:
+  struct Message {
+    std::string topic;
+    std::string payload;
+    std::string first_property;
+    Delivery delivery;
+  };
+  void on_message(const MqttMessage& message) override {
+    std::unique_lock lock(mutex_);
+    unblocked_.wait(lock, [this] { return !blocked_; });
+    Message copy{std::string(message.topic), std::string(as_string_view(message.payload)), {}, message.delivery};
+    if (!message.properties.empty()) {
+      copy.first_property = fmt::format("{}={}", message.properties[0].name, message.properties[0].value);
+    }
+    messages_.push_back(std::move(copy));
+  }
+  void on_connected(bool session_present) override {
+    const std::lock_guard guard(mutex_);
+    sessions_.push_back(session_present);
+  }
+  std::vector<Message> messages() {
+    const std::lock_guard guard(mutex_);
+    return messages_;
+  }
+  std::vector<bool> sessions() {
+    const std::lock_guard guard(mutex_);
+    return sessions_;
+  }
+  void block(bool blocked) {
+    const std::lock_guard guard(mutex_);
+    blocked_ = blocked;
+    unblocked_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable unblocked_;
+  std::vector<Message> messages_;
+  std::vector<bool> sessions_;
+  bool blocked_ = false;
+};
+
+class MqttSourceTest : public testing::Test {
+ protected:
+  MqttSourceTest() {
+    options_.url = mosquitto_.url();
+    options_.client_id = "tributary-gateway-test";
+    options_.subscriptions = {{"sensors/#", 1}};
+    options_.backoff_max = 200ms;
+  }
+
+  void publish(const std::string& payload, std::vector<std::string> more = {},
+               const std::string& topic = "sensors/a/t") {
+    std::vector<std::string> command{"mosquitto_pub", "-h", "127.0.0.1", "-p", std::to_string(mosquitto_.port()),
+                                     "-q", "1", "-V", "5", "-t", topic, "-m", payload};
+    command.insert(command.end(), more.begin(), more.end());
+    const auto finished = test::run(command, 10s);
+    ASSERT_EQ(finished.exit_code, 0) << finished.errors;
+  }
+  bool received(std::size_t count) {
+    return eventually(10s, [&] { return recorder_.messages().size() >= count; });
+  }
+
+  test::TempFolder folder_;
+  test::Mosquitto mosquitto_{folder_.path()};
+  Recorder recorder_;
+  MqttOptions options_;
+};
+
+TEST_F(MqttSourceTest, MessagesComeWithTheirPacketIdsAndUserProperties) {
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  publish("one", {"-D", "publish", "user-property", "seq", "17"});
+  publish("", {"-q", "1"});
+  ASSERT_TRUE(received(2));
+  const auto messages = recorder_.messages();
+  EXPECT_EQ(messages[0].topic, "sensors/a/t");
+  EXPECT_EQ(messages[0].payload, "one");
+  EXPECT_EQ(messages[0].first_property, "seq=17");
+  EXPECT_NE(messages[0].delivery.packet_id, 0);
+  EXPECT_FALSE(messages[0].delivery.dup);
+  EXPECT_EQ(messages[1].payload, "");
+  EXPECT_NE(messages[1].delivery.packet_id, messages[0].delivery.packet_id);
+  EXPECT_EQ(recorder_.sessions(), std::vector<bool>{false});
+}
+
+TEST_F(MqttSourceTest, RetainedMessagesAreNotReadings) {
+  publish("retained", {"-r"});
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  publish("live");
+  ASSERT_TRUE(received(1));
+  EXPECT_EQ(recorder_.messages()[0].payload, "live");
+}
+
+TEST_F(MqttSourceTest, TheBrokerQueuesWhilePausedAndWhileTheProcessIsAway) {
+  {
+    MqttSource source(options_, recorder_);
+    ASSERT_TRUE(source.start());
+    ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+    source.pause();
+    ASSERT_TRUE(eventually(10s, [&] { return !source.ready(); }));
+    publish("while paused");
+    source.resume();
+    ASSERT_TRUE(received(1));
+  }
+  publish("while away");
+  MqttSource again(options_, recorder_);
+  ASSERT_TRUE(again.start());
+  ASSERT_TRUE(received(2));
+  EXPECT_EQ(recorder_.messages()[1].payload, "while away");
+  EXPECT_EQ(recorder_.sessions(), (std::vector<bool>{false, true, true}));
+}
+
+TEST_F(MqttSourceTest, AMessageWhoseHandlerHasNotReturnedIsDeliveredAgainWithDupAndTheSamePacketId) {
+  test::TcpProxy proxy(mosquitto_.port());
+  options_.url = fmt::format("tcp://127.0.0.1:{}", proxy.port());
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  recorder_.block(true);
+  publish("first");
+  publish("second");
+  ASSERT_TRUE(eventually(10s, [&] { return proxy.connections() == 1; }));
+  proxy.cut();
+  recorder_.block(false);
+  ASSERT_TRUE(eventually(10s, [&] {
+    const auto messages = recorder_.messages();
+    return messages.size() >= 3 && messages.back().payload == "second";
+  }));
+  const auto messages = recorder_.messages();
+  EXPECT_EQ(messages[0].payload, "first");
+  bool redelivered = false;
+  for (std::size_t i = 1; i < messages.size(); ++i) {
+    redelivered |= messages[i].payload == "first" && messages[i].delivery.dup &&
+                   messages[i].delivery.packet_id == messages[0].delivery.packet_id;
+  }
+  EXPECT_TRUE(redelivered);
+}
+
+TEST_F(MqttSourceTest, ComesBackAfterTheBrokerWasKilledAndSaysThatTheSessionIsGone) {
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  mosquitto_.kill();
+  ASSERT_TRUE(eventually(10s, [&] { return !source.ready(); }));
+  mosquitto_.start();
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  publish("after");
+  ASSERT_TRUE(received(1));
+  EXPECT_EQ(recorder_.sessions(), (std::vector<bool>{false, false}));
+}
+
+TEST_F(MqttSourceTest, StartsBeforeTheBrokerAndCanBeStoppedWithoutIt) {
+  mosquitto_.kill();
+  {
+    MqttSource source(options_, recorder_);
+    ASSERT_TRUE(source.start());
+  }
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  mosquitto_.start();
+  EXPECT_TRUE(eventually(10s, [&] { return source.ready(); }));
+}
+
+TEST_F(MqttSourceTest, StartedPausedItTakesNothingUntilResumed) {
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start(true));
+  source.pause();
+  EXPECT_FALSE(source.ready());
+  source.resume();
+  EXPECT_TRUE(eventually(10s, [&] { return source.ready(); }));
+}
+
+TEST_F(MqttSourceTest, RefusesWhatCanNeverWork) {
+  options_.url = "ssl://127.0.0.1:1";
+  EXPECT_EQ(MqttSource(options_, recorder_).start().error().code, Errc::kInvalidArgument);
+  options_.url = mosquitto_.url();
+  options_.subscriptions = {{"a", 2}};
+  EXPECT_EQ(MqttSource(options_, recorder_).start().error().code, Errc::kInvalidArgument);
+  options_.subscriptions.clear();
+  EXPECT_EQ(MqttSource(options_, recorder_).start().error().code, Errc::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace tributary
