@@ -316,7 +316,8 @@ void Fleet::Impl::on_outcome(std::uint64_t token, Outcome outcome, bool resent) 
 void Fleet::Impl::every_second() {
   second_timer.expires_after(std::chrono::seconds(1));
   second_timer.async_wait([this](asio::error_code error) {
-    if (error) return;
+    // A cancelled timer may have expired already, and come all the same.
+    if (error || phase == Phase::kClosing || phase == Phase::kDone) return;
     for (auto& connection : connections) connection.publisher->keep_alive();
     if (ledger)
       if (auto broken = ledger->error()) return give_up(*broken);

@@ -10,11 +10,12 @@
 namespace tributary::test {
 
 /// Runs on a free loopback port with a configuration in `folder`: anonymous clients, no persistence, queues
-/// without bound. Accepts connections when start() returns.
+/// without bound. Accepts connections when the constructor or start() returns.
 class Mosquitto {
  public:
-  enum class Start { kNow, kLater };
-  explicit Mosquitto(const std::string& folder, Start start_at = Start::kNow);
+  explicit Mosquitto(const std::string& folder);
+  /// Further lines for mosquitto.conf.
+  Mosquitto(const std::string& folder, const std::string& extra_configuration);
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string url() const;
