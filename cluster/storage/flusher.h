@@ -59,6 +59,8 @@ class Flusher {
 
   void run();
   void run_round(std::vector<Request> requests);
+  [[nodiscard]] Result<> measured(const std::function<Result<>()>& sync);
+  [[nodiscard]] const Error* failure_of(const std::shared_ptr<File>& file) const;
 
   // constant
   FileSystem& fs_;

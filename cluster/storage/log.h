@@ -146,19 +146,22 @@ class Log {
   [[nodiscard]] Result<> close_cleanly();
 
  private:
-  struct Planned;
   struct Plan;
-  struct PendingSnapshot;
+  struct PendingSnapshot {
+    Offset offset{0};
+    Bytes bytes;
+  };
 
   Log(FileSystem& fs, const Clock& clock, const LogOpenOptions& options);
 
-  [[nodiscard]] Result<> recover(const LogOpenOptions& options);
-  [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch);
-  [[nodiscard]] Result<> assign_epoch(LeaderEpoch epoch);
-  [[nodiscard]] Result<> write_plan(const Plan& plan, LeaderEpoch epoch);
+  [[nodiscard]] Result<> check_writable() const;
+  [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch) const;
+  [[nodiscard]] Result<> make_room(const Plan& plan);
   [[nodiscard]] Result<> roll();
   void write_pending_snapshots();
-  void remove_old_snapshots();
+  [[nodiscard]] Result<std::shared_ptr<File>> write_snapshot(Offset offset, ByteView bytes);
+  void mark_folder_dirty() { folder_dirty_since_ticket_ = next_ticket_id_; }
+  void go_offline(const Error& error);
 
   FileSystem& fs_;
   const Clock& clock_;
@@ -175,8 +178,15 @@ class Log {
   std::unique_ptr<SegmentList> segments_;
   std::unique_ptr<ProducerStates> producers_;
   std::unique_ptr<LeaderEpochs> epochs_;
-  std::vector<PendingSnapshot> pending_snapshots_;  // of rolls whose data is not stable yet
 
+  // A snapshot on file says that all below its offset is durable: it is taken when a segment is
+  // rolled, and written when that segment is stable.
+  std::vector<PendingSnapshot> pending_snapshots_;
+  std::vector<Offset> snapshots_;  // on file, rising
+
+  // What the next ticket must sync besides the active segment.
+  std::vector<std::shared_ptr<File>> dirty_files_;
+  std::uint64_t folder_dirty_since_ticket_ = 0;  // 0: clean
   std::uint64_t next_ticket_id_ = 1;
 };
 

@@ -9,22 +9,21 @@
 //   <topic>-<partition>/                 see log.h; with partition.metadata (topic id)
 //   <topic>-<partition>.<id>-delete/     a deleted partition whose removal goes on at the next start
 
-#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cluster/storage/checkpoint_file.h"
 #include "cluster/storage/log.h"
 #include "common/base/topic_name.h"
+#include "common/base/uuid.h"
 
 namespace tributary {
-
-/// A topic's id, 16 bytes (KIP-516).
-using TopicIdBytes = std::array<std::uint8_t, 16>;
 
 struct LogDirectoryOptions {
   std::string folder;          // created if missing
@@ -35,7 +34,7 @@ struct LogDirectoryOptions {
 
 struct FoundPartition {
   TopicPartition partition;
-  std::optional<TopicIdBytes> topic_id;  // nothing if partition.metadata is missing
+  std::optional<Uuid> topic_id;  // nothing if partition.metadata is missing
 };
 
 /// Thread-safe. Logs of different partitions may be opened on several threads at once; one partition
@@ -45,8 +44,7 @@ class LogDirectory {
   /// Locks the folder, checks whose it is, finishes interrupted deletions, notes whether the last stop
   /// was clean and durably forgets it (blocks on syncs).
   /// Errors: kLocked; kInvalidArgument (another broker's or cluster's); kUnsupported (another
-  /// version); kCorrupt (unreadable meta.properties or checkpoint, or partitions without
-  /// meta.properties); kIo, kNoSpace.
+  /// version); kCorrupt (unreadable meta.properties, or partitions without one); kIo, kNoSpace.
   [[nodiscard]] static Result<std::unique_ptr<LogDirectory>> open(FileSystem& fs, const Clock& clock,
                                                                   const LogDirectoryOptions& options);
   LogDirectory(const LogDirectory&) = delete;
@@ -55,15 +53,16 @@ class LogDirectory {
 
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
   [[nodiscard]] bool was_clean() const { return was_clean_; }
-  /// The partition folders found at open, sorted by folder name. Names that are no partition's are
-  /// left alone and listed in strays().
+  /// The partition folders found at open, sorted by folder name.
   [[nodiscard]] const std::vector<FoundPartition>& found() const { return found_; }
-  [[nodiscard]] const std::vector<std::string>& strays() const { return strays_; }
+  /// What open found odd and went on with: folders that are no partition's (left alone), a damaged
+  /// checkpoint (every log is scanned), a damaged partition.metadata.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
   /// Creates the folder with its partition.metadata, durably (blocks on syncs), and opens the log.
   /// kAlreadyExists. If it never returns, the partition may be found at the next open, empty.
   [[nodiscard]] Result<std::unique_ptr<Log>> create_log(const TopicPartition& partition,
-                                                        const TopicIdBytes& topic_id,
+                                                        const Uuid& topic_id,
                                                         const LogConfig& config);
   /// Opens the log of a found partition; see Log::open for errors. kNotFound.
   [[nodiscard]] Result<std::unique_ptr<Log>> open_log(const TopicPartition& partition,
@@ -84,15 +83,21 @@ class LogDirectory {
   [[nodiscard]] Result<> mark_clean_shutdown();
 
  private:
-  struct Lock;
   LogDirectory(FileSystem& fs, const Clock& clock, const LogDirectoryOptions& options);
 
+  [[nodiscard]] Result<> create_folder();
   [[nodiscard]] Result<> prepare(const LogDirectoryOptions& options);
   [[nodiscard]] Result<> check_identity(const LogDirectoryOptions& options,
                                         const std::vector<std::string>& names);
-  [[nodiscard]] Result<> load_checkpoints();
+  [[nodiscard]] Result<> forget_clean_stop();
   [[nodiscard]] Result<> take_inventory(const std::vector<std::string>& names);
-  [[nodiscard]] std::string path_of(const TopicPartition& partition) const;
+  [[nodiscard]] Result<OffsetCheckpoint> load_checkpoint(const std::string& name);
+  [[nodiscard]] Result<> load_checkpoints();
+  [[nodiscard]] Result<std::unique_ptr<Log>> open_folder(const TopicPartition& partition,
+                                                         const LogConfig& config);
+  [[nodiscard]] std::string path_of(std::string_view name) const {
+    return folder_ + "/" + std::string(name);
+  }
 
   // constant after open
   FileSystem& fs_;
@@ -101,14 +106,16 @@ class LogDirectory {
   std::string cluster_id_;
   bool was_clean_ = false;
   std::vector<FoundPartition> found_;
-  std::vector<std::string> strays_;
-  std::map<TopicPartition, Offset> log_start_offsets_;
-  std::unique_ptr<Lock> lock_;
+  std::vector<std::string> warnings_;
+  OffsetCheckpoint log_start_offsets_;
+  std::optional<FolderLock> lock_;
 
   // under mutex_
   std::mutex mutex_;
-  std::map<TopicPartition, Offset> recovery_points_;
-  std::mutex checkpoint_mutex_;  // one writer of the checkpoint file at a time
+  OffsetCheckpoint recovery_points_;
+  std::set<TopicPartition> untouched_;  // not opened since the stop
+
+  std::mutex checkpoint_mutex_;  // one writer of the checkpoint file at a time; taken before mutex_
 };
 
 }  // namespace tributary

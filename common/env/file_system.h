@@ -14,7 +14,7 @@
 namespace tributary {
 
 /// An open file. read_at, and write_at on disjoint ranges, may run on several threads at once, and
-/// sync_data beside both; truncate may not run beside anything else.
+/// sync_data beside both. truncate may run beside sync_data, and beside reads of what it leaves.
 class File {
  public:
   virtual ~File() = default;

@@ -1,0 +1,289 @@
+#include "cluster/storage/log.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "cluster/storage/folder_names.h"
+#include "cluster/storage/log_recovery.h"
+#include "cluster/storage/producer_snapshot.h"
+#include "common/base/check.h"
+
+namespace tributary {
+
+/// What an append is going to do, all checks passed.
+struct Log::Plan {
+  std::vector<PreparedBatch> fresh;  // without the duplicates
+  std::uint64_t bytes = 0;
+  std::int64_t max_timestamp_ms = kNoTimestamp;
+  AppendInfo info;
+};
+
+Log::Log(FileSystem& fs, const Clock& clock, const LogOpenOptions& options)
+    : fs_(fs), clock_(clock), folder_(options.folder), config_(options.config) {}
+
+Log::~Log() = default;
+
+Result<std::unique_ptr<Log>> Log::open(FileSystem& fs, const Clock& clock,
+                                       const LogOpenOptions& options) {
+  if (options.config.segment_bytes > std::numeric_limits<std::int32_t>::max())
+    return fail(Errc::kInvalidArgument, fmt::format("segment.bytes is {}, more than 2^31 - 1",
+                                                    options.config.segment_bytes));
+  std::unique_ptr<Log> log(new Log(fs, clock, options));
+  ASSIGN_OR_RETURN(auto recovered, recover_log(fs, options, log->config_));
+  log->segments_ = std::move(recovered.segments);
+  log->producers_ = std::move(recovered.producers);
+  log->epochs_ = std::move(recovered.epochs);
+  log->snapshots_ = std::move(recovered.snapshots);
+  log->log_start_offset_ = recovered.log_start_offset;
+  log->log_end_offset_ = log->stable_offset_ = recovered.log_end_offset;
+  log->recovery_ = std::move(recovered.report);
+  return log;
+}
+
+Result<> Log::check_writable() const {
+  if (offline_) return fail(Errc::kUnavailable, offline_->message);
+  if (closed_) return fail(Errc::kUnavailable, fmt::format("the log {} is closed", folder_));
+  return {};
+}
+
+// ---- Appending -----------------------------------------------------------------------------------
+
+Result<AppendInfo> Log::append(ByteView records, LeaderEpoch epoch) {
+  RETURN_IF_ERROR(check_writable());
+  ASSIGN_OR_RETURN(const auto plan, plan_append(records, epoch));
+  if (plan.fresh.empty()) return plan.info;
+  RETURN_IF_ERROR(epochs_->assign(epoch, log_end_offset_));
+  RETURN_IF_ERROR(make_room(plan));
+  RETURN_IF_ERROR(segments_->active().append(plan.fresh));
+  for (const auto& batch : plan.fresh) producers_->apply(batch.header);
+  log_end_offset_ = segments_->active().end_offset();
+  return plan.info;
+}
+
+namespace {
+
+/// The verdict on one batch as the error or offsets that the producer gets.
+Result<SequenceVerdict> judge(const ProducerEntry* known, const BatchHeader& batch, Offset stable_offset) {
+  ASSIGN_OR_RETURN(const auto verdict, judge_sequence(known, batch));
+  if (verdict.kind != SequenceVerdict::Kind::kStale) return verdict;
+  // "Duplicate" is an acknowledgement, so it must not come before the records are durable.
+  if (verdict.next_offset > stable_offset)
+    return fail(Errc::kUnavailable, "the batch was appended but is not durable yet; send it again");
+  return fail(Errc::kDuplicateSequence,
+              fmt::format("producer {}: the records from sequence {} on were appended long ago",
+                          batch.producer_id, batch.base_sequence));
+}
+
+}  // namespace
+
+Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
+  if (epoch < epochs_->latest())
+    return fail(Errc::kFenced, fmt::format("leader epoch {} is older than {}", epoch, epochs_->latest()));
+  Plan plan;
+  auto next_offset = log_end_offset_;
+  std::optional<Offset> first_offset;
+  // What the producers will be like after the batches before; only needed when there are several.
+  std::vector<std::pair<ProducerId, ProducerEntry>> draft;
+  BatchIterator batches(records);
+  while (true) {
+    ASSIGN_OR_RETURN(const auto batch, batches.next());
+    if (!batch) break;
+    ASSIGN_OR_RETURN(auto header, validate_batch(batch->bytes, config_.limits));
+    if (header.transactional()) return fail(Errc::kUnsupported, "transactions are not supported");
+    if (std::numeric_limits<std::int64_t>::max() - next_offset.value() <= header.last_offset_delta)
+      return fail(Errc::kOutOfRange, fmt::format("the log {} has no offsets left", folder_));
+
+    SequenceVerdict verdict;
+    const ProducerEntry* known = nullptr;
+    if (header.idempotent()) {
+      known = producers_->find(header.producer_id);
+      for (const auto& [id, entry] : draft)
+        if (id == header.producer_id) known = &entry;
+      ASSIGN_OR_RETURN(verdict, judge(known, header, stable_offset_));
+    }
+    if (verdict.kind == SequenceVerdict::Kind::kDuplicate) {
+      if (!first_offset) first_offset = verdict.base_offset;
+      plan.info.last_offset = verdict.next_offset - 1;
+      continue;
+    }
+    header.base_offset = next_offset;
+    header.partition_leader_epoch = epoch;
+    if (header.idempotent() && batches.position() < records.size())
+      draft.emplace_back(header.producer_id, ProducerEntry(entry_after(known, header)));
+    if (!first_offset) first_offset = next_offset;
+    plan.info.last_offset = header.last_offset();
+    next_offset = header.next_offset();
+    plan.bytes += header.total_bytes();
+    plan.max_timestamp_ms = std::max(plan.max_timestamp_ms, header.max_timestamp_ms);
+    plan.fresh.push_back({header, batch_prefix(header, header.base_offset, epoch),
+                          batch->bytes.subspan(kBatchPrefixSize)});
+  }
+  if (!first_offset) return fail(Errc::kInvalidArgument, "there is no batch to append");
+  if (plan.bytes > config_.segment_bytes)
+    return fail(Errc::kTooLarge, fmt::format("{} bytes of batches, more than segment.bytes = {}",
+                                             plan.bytes, config_.segment_bytes));
+  plan.info.base_offset = *first_offset;
+  plan.info.duplicate = plan.fresh.empty();
+  return plan;
+}
+
+Result<> Log::make_room(const Plan& plan) {
+  ASSIGN_OR_RETURN(const bool room, segments_->active().has_room(
+                                        plan.bytes, plan.fresh.back().header.last_offset(),
+                                        plan.fresh.size(), plan.max_timestamp_ms, clock_.wall_now_ms()));
+  return room ? Result<>{} : roll();
+}
+
+/// If it fails, the active segment is still the old one.
+Result<> Log::roll() {
+  auto& old = segments_->active();
+  ASSIGN_OR_RETURN(auto files, old.finish_and_open());
+  ASSIGN_OR_RETURN(auto segment, Segment::create(fs_, folder_, log_end_offset_, config_));
+  mark_folder_dirty();
+  dirty_files_.insert(dirty_files_.end(), files.begin(), files.end());
+  pending_snapshots_.push_back({log_end_offset_, encode_producer_snapshot(*producers_)});
+  old.release_file();
+  segments_->push_back(std::move(segment));
+  return {};
+}
+
+// ---- Reading -------------------------------------------------------------------------------------
+
+Result<LogSlice> Log::read(Offset from, std::uint32_t bytes_max, Offset below, bool at_least_one_batch) {
+  below = std::min(below, log_end_offset_);
+  if (from < log_start_offset_ || from > below)
+    return fail(Errc::kOutOfRange, fmt::format("offset {} is not in [{}, {}] of {}", from,
+                                               log_start_offset_, below, folder_));
+  LogSlice slice;
+  slice.first_offset = slice.next_offset = from;
+  if (from == below) return slice;
+
+  auto& segment = segments_->use(segments_->number_of(from));
+  ASSIGN_OR_RETURN(const auto first, segment.find(from));
+  ASSIGN_OR_RETURN(auto end, segment.end_of_run(first, bytes_max, below));
+  if (end.position == first.position) {
+    if (!at_least_one_batch || first.header.last_offset() >= below) return slice;
+    end = {first.end(), first.header.next_offset()};
+  }
+  ASSIGN_OR_RETURN(slice.file, segment.file());
+  slice.position = first.position;
+  slice.length = static_cast<std::uint32_t>(end.position - first.position);
+  slice.first_offset = first.header.base_offset;
+  slice.next_offset = end.next_offset;
+  return slice;
+}
+
+Result<std::optional<TimestampOffset>> Log::offset_for_time(std::int64_t timestamp_ms, Offset below) {
+  for (std::size_t number = 0; number < segments_->size(); ++number) {
+    if (segments_->base_offset(number) >= below) break;
+    ASSIGN_OR_RETURN(const auto found, segments_->use(number).find_time(timestamp_ms, below));
+    if (found) return found;
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<TimestampOffset>> Log::offset_of_max_timestamp(Offset below) {
+  std::optional<TimestampOffset> best;
+  for (std::size_t number = 0; number < segments_->size(); ++number) {
+    ASSIGN_OR_RETURN(const auto largest, segments_->use(number).largest_timestamp(below));
+    if (largest && (!best || largest->timestamp_ms > best->timestamp_ms)) best = largest;
+  }
+  if (!best) return std::nullopt;
+  auto& segment = segments_->use(segments_->number_of(best->offset));
+  ASSIGN_OR_RETURN(const auto batch, segment.find(best->offset));
+  return segment.largest_record(batch);
+}
+
+LeaderEpoch Log::leader_epoch() const { return epochs_->latest(); }
+
+std::uint64_t Log::size_bytes() const { return segments_->known_bytes(); }
+
+std::size_t Log::segment_count() const { return segments_->size(); }
+
+// ---- Flushing ------------------------------------------------------------------------------------
+
+std::optional<FlushTicket> Log::begin_flush() {
+  if (offline_ || stable_offset_ == log_end_offset_) return std::nullopt;
+  auto active = segments_->active().file();
+  if (!active) {  // it is open since its first append, or since recovery
+    go_offline(active.error());
+    return std::nullopt;
+  }
+  FlushTicket ticket;
+  ticket.id = next_ticket_id_++;
+  ticket.stable_offset = log_end_offset_;
+  ticket.files = dirty_files_;
+  ticket.files.push_back(*std::move(active));
+  if (folder_dirty_since_ticket_ != 0) ticket.folder = folder_;
+  return ticket;
+}
+
+void Log::complete_flush(const FlushTicket& ticket, const Result<>& synced) {
+  if (!synced) go_offline(synced.error());
+  if (offline_) return;
+  CHECK(ticket.stable_offset <= log_end_offset_, "stable {} <= end {}", ticket.stable_offset,
+        log_end_offset_);
+  stable_offset_ = std::max(stable_offset_, ticket.stable_offset);
+  std::erase_if(dirty_files_, [&](const auto& file) {
+    return std::find(ticket.files.begin(), ticket.files.end(), file) != ticket.files.end();
+  });
+  if (!ticket.folder.empty() && ticket.id >= folder_dirty_since_ticket_) folder_dirty_since_ticket_ = 0;
+  write_pending_snapshots();
+}
+
+void Log::go_offline(const Error& error) {
+  if (!offline_)
+    offline_ = Error{error.code, fmt::format("the log {} is offline: {}", folder_, error.message)};
+}
+
+/// A snapshot that cannot be written is left out: an older one and the log give the same.
+void Log::write_pending_snapshots() {
+  constexpr std::size_t kSnapshotsKept = 2;  // the newest one may be torn by a crash
+  for (; !pending_snapshots_.empty() && pending_snapshots_.front().offset <= stable_offset_;
+       pending_snapshots_.erase(pending_snapshots_.begin())) {
+    const auto& pending = pending_snapshots_.front();
+    auto file = write_snapshot(pending.offset, pending.bytes);
+    if (file) dirty_files_.push_back(*std::move(file));
+  }
+  while (snapshots_.size() > kSnapshotsKept) {
+    (void)fs_.remove(folder_ + "/" + segment_file_name(snapshots_.front(), kSnapshotSuffix));
+    snapshots_.erase(snapshots_.begin());
+    mark_folder_dirty();
+  }
+}
+
+Result<std::shared_ptr<File>> Log::write_snapshot(Offset offset, ByteView bytes) {
+  const auto path = folder_ + "/" + segment_file_name(offset, kSnapshotSuffix);
+  mark_folder_dirty();
+  ASSIGN_OR_RETURN(auto file, fs_.open(path, OpenMode::kTruncate));
+  const std::array parts{bytes};
+  if (auto written = file->write_at(0, parts); !written) {
+    (void)fs_.remove(path);
+    return tl::unexpected<Error>(written.error());
+  }
+  if (snapshots_.empty() || snapshots_.back() < offset) snapshots_.push_back(offset);
+  return file;
+}
+
+Result<> Log::flush() {
+  RETURN_IF_ERROR(check_writable());
+  const auto ticket = begin_flush();
+  if (ticket) complete_flush(*ticket, sync_ticket(fs_, *ticket));
+  return check_writable();
+}
+
+Result<> Log::close_cleanly() {
+  RETURN_IF_ERROR(flush());
+  ASSIGN_OR_RETURN(auto files, segments_->active().finish_and_open());
+  files.insert(files.end(), dirty_files_.begin(), dirty_files_.end());
+  ASSIGN_OR_RETURN(auto snapshot, write_snapshot(log_end_offset_, encode_producer_snapshot(*producers_)));
+  files.push_back(std::move(snapshot));
+  FlushTicket ticket{next_ticket_id_++, log_end_offset_, std::move(files), folder_};
+  complete_flush(ticket, sync_ticket(fs_, ticket));
+  RETURN_IF_ERROR(check_writable());
+  closed_ = true;
+  return {};
+}
+
+}  // namespace tributary

@@ -1,0 +1,240 @@
+#include "cluster/storage/log_directory.h"
+
+#include <algorithm>
+
+#include "cluster/storage/folder_names.h"
+#include "cluster/storage/meta_properties.h"
+#include "cluster/storage/partition_metadata.h"
+#include "common/env/random.h"
+
+namespace tributary {
+namespace {
+
+constexpr std::string_view kMetaProperties = "meta.properties";
+constexpr std::string_view kCleanShutdown = ".kafka_cleanshutdown";
+constexpr std::string_view kRecoveryPoints = "recovery-point-offset-checkpoint";
+constexpr std::string_view kLogStartOffsets = "log-start-offset-checkpoint";
+constexpr std::string_view kPartitionMetadata = "partition.metadata";
+constexpr std::size_t kSmallFileMax = 64u << 10;
+constexpr std::size_t kCheckpointMax = 256u << 20;  // a million partitions with the longest names
+
+std::string parent_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string without_trailing_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+std::string random_id() { return to_string(uuid_from_random(random_u64_from_os(), random_u64_from_os())); }
+
+}  // namespace
+
+LogDirectory::LogDirectory(FileSystem& fs, const Clock& clock, const LogDirectoryOptions& options)
+    : fs_(fs), clock_(clock), folder_(without_trailing_slashes(options.folder)) {}
+
+LogDirectory::~LogDirectory() = default;
+
+Result<std::unique_ptr<LogDirectory>> LogDirectory::open(FileSystem& fs, const Clock& clock,
+                                                         const LogDirectoryOptions& options) {
+  std::unique_ptr<LogDirectory> directory(new LogDirectory(fs, clock, options));
+  RETURN_IF_ERROR(directory->prepare(options));
+  return directory;
+}
+
+Result<> LogDirectory::prepare(const LogDirectoryOptions& options) {
+  RETURN_IF_ERROR(create_folder());
+  if (options.lock) {
+    ASSIGN_OR_RETURN(lock_, FolderLock::acquire(folder_));
+  }
+  ASSIGN_OR_RETURN(const auto names, fs_.list(folder_));
+  RETURN_IF_ERROR(check_identity(options, names));
+  RETURN_IF_ERROR(take_inventory(names));
+  RETURN_IF_ERROR(load_checkpoints());
+  return forget_clean_stop();
+}
+
+/// Also makes the new folders durable: else a power cut could take the data with its folder.
+Result<> LogDirectory::create_folder() {
+  std::vector<std::string> missing;
+  for (auto path = folder_; !fs_.exists(path); path = parent_of(path)) missing.push_back(path);
+  if (missing.empty()) return {};
+  RETURN_IF_ERROR(fs_.create_directories(folder_));
+  for (const auto& path : missing) RETURN_IF_ERROR(fs_.sync_directory(parent_of(path)));
+  return {};
+}
+
+Result<> LogDirectory::check_identity(const LogDirectoryOptions& options,
+                                      const std::vector<std::string>& names) {
+  const auto path = path_of(kMetaProperties);
+  if (std::find(names.begin(), names.end(), kMetaProperties) == names.end()) {
+    const auto partition = std::find_if(names.begin(), names.end(), [&](const std::string& name) {
+      return parse_partition_folder_name(name) && fs_.list(path_of(name));
+    });
+    if (partition != names.end())
+      return fail(Errc::kCorrupt,
+                  fmt::format("{} holds partitions ({}) but no {}; it is not known whose they are",
+                              folder_, *partition, kMetaProperties));
+    cluster_id_ = options.cluster_id.empty() ? random_id() : options.cluster_id;
+    return write_file_atomically(
+        fs_, path, as_bytes(render_meta_properties({cluster_id_, options.broker_id})));
+  }
+  ASSIGN_OR_RETURN(const auto content, read_file(fs_, path, kSmallFileMax));
+  const auto properties = parse_meta_properties(as_string_view(content));
+  if (!properties) return in_context(path, properties.error());
+  if (properties->broker_id != options.broker_id)
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{} belongs to broker {}, not to broker {}; choose another data folder",
+                            folder_, properties->broker_id, options.broker_id));
+  if (!options.cluster_id.empty() && properties->cluster_id != options.cluster_id)
+    return fail(Errc::kInvalidArgument,
+                fmt::format("{} belongs to the cluster {}, not to {}; choose another data folder", folder_,
+                            properties->cluster_id, options.cluster_id));
+  cluster_id_ = properties->cluster_id;
+  return {};
+}
+
+Result<> LogDirectory::take_inventory(const std::vector<std::string>& names) {
+  bool removed = false;
+  for (const auto& name : names) {
+    const auto path = path_of(name);
+    const auto partition = parse_partition_folder_name(name);
+    if (!partition && !is_deleted_folder_name(name)) {
+      if (fs_.list(path)) warnings_.push_back(fmt::format("{} is not a partition's folder; left alone", path));
+      continue;
+    }
+    if (!fs_.list(path)) {
+      warnings_.push_back(fmt::format("{} is not a folder; left alone", path));
+      continue;
+    }
+    if (!partition) {
+      RETURN_IF_ERROR(remove_recursively(fs_, path));
+      removed = true;
+      continue;
+    }
+    FoundPartition found{*partition, std::nullopt};
+    const auto metadata = read_file(fs_, path + "/" + std::string(kPartitionMetadata), kSmallFileMax);
+    if (metadata) {
+      const auto topic_id = parse_partition_metadata(as_string_view(*metadata));
+      if (topic_id) found.topic_id = *topic_id;
+      else warnings_.push_back(fmt::format("{}/{}: {}", path, kPartitionMetadata, topic_id.error().message));
+    } else if (metadata.error().code != Errc::kNotFound) {
+      warnings_.push_back(metadata.error().message);
+    }
+    found_.push_back(std::move(found));
+  }
+  return removed ? fs_.sync_directory(folder_) : Result<>{};
+}
+
+Result<OffsetCheckpoint> LogDirectory::load_checkpoint(const std::string& name) {
+  const auto path = path_of(name);
+  if (!fs_.exists(path)) return OffsetCheckpoint{};
+  ASSIGN_OR_RETURN(const auto content, read_file(fs_, path, kCheckpointMax));
+  auto offsets = parse_offset_checkpoint(as_string_view(content));
+  if (offsets) return offsets;
+  warnings_.push_back(fmt::format("{}: {}; it is ignored", path, offsets.error().message));
+  return OffsetCheckpoint{};
+}
+
+Result<> LogDirectory::load_checkpoints() {
+  ASSIGN_OR_RETURN(log_start_offsets_, load_checkpoint(std::string(kLogStartOffsets)));
+  ASSIGN_OR_RETURN(const auto all, load_checkpoint(std::string(kRecoveryPoints)));
+  for (const auto& found : found_) {
+    untouched_.insert(found.partition);
+    const auto point = all.find(found.partition);
+    if (point != all.end()) recovery_points_.insert(*point);
+  }
+  // A partition that is created again under an old name must not find the old one's point.
+  return recovery_points_.size() == all.size() ? Result<>{} : write_checkpoint();
+}
+
+Result<> LogDirectory::forget_clean_stop() {
+  const auto path = path_of(kCleanShutdown);
+  was_clean_ = fs_.exists(path);
+  if (!was_clean_) return {};
+  RETURN_IF_ERROR(fs_.remove(path));
+  return fs_.sync_directory(folder_);
+}
+
+// ---- Partitions ----------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Log>> LogDirectory::create_log(const TopicPartition& partition,
+                                                      const Uuid& topic_id,
+                                                      const LogConfig& config) {
+  RETURN_IF_ERROR(validate_topic_name(partition.topic));
+  const auto path = path_of(partition_folder_name(partition));
+  if (fs_.exists(path)) return fail(Errc::kAlreadyExists, fmt::format("{} exists", path));
+  RETURN_IF_ERROR(fs_.create_directories(path));
+  RETURN_IF_ERROR(write_file_atomically(fs_, path + "/" + std::string(kPartitionMetadata),
+                                        as_bytes(render_partition_metadata(topic_id))));
+  ASSIGN_OR_RETURN(auto log, open_folder(partition, config));
+  RETURN_IF_ERROR(fs_.sync_directory(folder_));
+  return log;
+}
+
+Result<std::unique_ptr<Log>> LogDirectory::open_log(const TopicPartition& partition,
+                                                    const LogConfig& config) {
+  const auto path = path_of(partition_folder_name(partition));
+  if (!fs_.exists(path)) return fail(Errc::kNotFound, fmt::format("{} does not exist", path));
+  return open_folder(partition, config);
+}
+
+Result<std::unique_ptr<Log>> LogDirectory::open_folder(const TopicPartition& partition,
+                                                       const LogConfig& config) {
+  LogOpenOptions options;
+  options.folder = path_of(partition_folder_name(partition));
+  options.config = config;
+  const auto log_start = log_start_offsets_.find(partition);
+  if (log_start != log_start_offsets_.end()) options.log_start_offset = log_start->second;
+  {
+    const std::lock_guard lock(mutex_);
+    options.clean = untouched_.erase(partition) > 0 && was_clean_;
+    const auto point = recovery_points_.find(partition);
+    if (point != recovery_points_.end()) options.recovery_point = point->second;
+  }
+  return Log::open(fs_, clock_, options);
+}
+
+Result<> LogDirectory::remove_log(const TopicPartition& partition) {
+  const auto path = path_of(partition_folder_name(partition));
+  if (!fs_.exists(path)) return fail(Errc::kNotFound, fmt::format("{} does not exist", path));
+  bool had_point = false;
+  {
+    const std::lock_guard lock(mutex_);
+    had_point = recovery_points_.erase(partition) > 0;
+    untouched_.erase(partition);
+  }
+  if (had_point) RETURN_IF_ERROR(write_checkpoint());
+  const auto deleted =
+      path_of(deleted_folder_name(partition, random_u64_from_os(), random_u64_from_os()));
+  RETURN_IF_ERROR(fs_.rename(path, deleted));
+  RETURN_IF_ERROR(fs_.sync_directory(folder_));
+  return remove_recursively(fs_, deleted);
+}
+
+// ---- Checkpoints ---------------------------------------------------------------------------------
+
+void LogDirectory::set_recovery_point(const TopicPartition& partition, Offset stable_offset) {
+  const std::lock_guard lock(mutex_);
+  recovery_points_[partition] = stable_offset;
+}
+
+Result<> LogDirectory::write_checkpoint() {
+  const std::lock_guard writer(checkpoint_mutex_);
+  std::string text;
+  {
+    const std::lock_guard lock(mutex_);
+    text = render_offset_checkpoint(recovery_points_);
+  }
+  return write_file_atomically(fs_, path_of(kRecoveryPoints), as_bytes(text));
+}
+
+Result<> LogDirectory::mark_clean_shutdown() {
+  RETURN_IF_ERROR(write_checkpoint());
+  return write_file_atomically(fs_, path_of(kCleanShutdown), {});
+}
+
+}  // namespace tributary

@@ -1,0 +1,252 @@
+#include "cluster/storage/log_recovery.h"
+
+#include <algorithm>
+#include <set>
+
+#include "cluster/storage/folder_names.h"
+#include "cluster/storage/producer_snapshot.h"
+
+namespace tributary {
+namespace {
+
+constexpr std::size_t kSnapshotBytesMax = 256u << 20;
+
+class LogRecovery {
+ public:
+  LogRecovery(FileSystem& fs, const LogOpenOptions& options, const LogConfig& config)
+      : fs_(fs), folder_(options.folder), config_(config), durable_(options.recovery_point) {
+    log_.segments = std::make_unique<SegmentList>();
+    log_.producers = std::make_unique<ProducerStates>(config.producers_max);
+    log_.epochs = std::make_unique<LeaderEpochs>(fs, folder_);
+    log_.log_start_offset = options.log_start_offset;
+  }
+
+  Result<RecoveredLog> run(bool clean);
+
+ private:
+  [[nodiscard]] Result<> take_inventory();
+  [[nodiscard]] Result<> load_snapshot();
+  [[nodiscard]] Result<> open_segments();
+  [[nodiscard]] Result<bool> trust_clean_stop();
+  [[nodiscard]] Result<> scan_from_durable_point();
+  [[nodiscard]] Result<bool> scan_segment(std::size_t number);
+  [[nodiscard]] Result<> remove_segments(std::size_t from, const std::string& reason);
+  [[nodiscard]] Result<> replay(std::size_t end);
+  [[nodiscard]] Result<> check_end();
+  [[nodiscard]] Result<> make_durable();
+  void learn(const BatchHeader& batch);
+  void keep_reason(const std::string& reason) {
+    if (log_.report.cut_reason.empty()) log_.report.cut_reason = reason;
+  }
+  [[nodiscard]] std::string path_of(Offset base_offset, std::string_view suffix) const {
+    return folder_ + "/" + segment_file_name(base_offset, suffix);
+  }
+  [[nodiscard]] std::string was_durable() const {
+    return fmt::format("records below offset {} were acknowledged", durable_);
+  }
+
+  FileSystem& fs_;
+  const std::string folder_;
+  const LogConfig& config_;
+  Offset durable_;  // exclusive: what lies below must be there
+  RecoveredLog log_;
+
+  std::set<Offset> log_files_;
+  std::set<Offset> snapshot_files_;
+  Offset producers_from_{0};  // batches from here on are not in `producers` yet
+  Offset replay_from_{0};     // the first batch that producers or epochs lack
+  bool epochs_complete_ = false;
+  std::size_t first_dirty_ = 0;  // number of the first segment to be synced
+};
+
+Result<RecoveredLog> LogRecovery::run(bool clean) {
+  RETURN_IF_ERROR(take_inventory());
+  RETURN_IF_ERROR(load_snapshot());
+  epochs_complete_ = log_.epochs->load();
+  RETURN_IF_ERROR(open_segments());
+  replay_from_ = epochs_complete_ ? producers_from_ : Offset(0);
+  first_dirty_ = log_.segments->size();
+
+  bool trusted = false;
+  if (clean) {
+    ASSIGN_OR_RETURN(trusted, trust_clean_stop());
+  }
+  if (trusted) {
+    RETURN_IF_ERROR(replay(log_.segments->size()));
+  } else {
+    RETURN_IF_ERROR(scan_from_durable_point());
+  }
+  RETURN_IF_ERROR(check_end());
+  log_.epochs->truncate_from(log_.log_end_offset);
+  RETURN_IF_ERROR(make_durable());
+  return std::move(log_);
+}
+
+/// Notes the log and snapshot files; removes what an interrupted write or removal left.
+Result<> LogRecovery::take_inventory() {
+  ASSIGN_OR_RETURN(const auto names, fs_.list(folder_));
+  std::vector<std::pair<Offset, std::string>> indexes;
+  for (const auto& name : names) {
+    const auto parsed = parse_segment_file_name(name);
+    if (!parsed) {
+      if (name.ends_with(".tmp")) RETURN_IF_ERROR(fs_.remove(folder_ + "/" + name));
+      continue;  // not a log's: left alone
+    }
+    if (parsed->suffix == kLogSuffix) {
+      log_files_.insert(parsed->base_offset);
+    } else if (parsed->suffix == kSnapshotSuffix) {
+      snapshot_files_.insert(parsed->base_offset);
+    } else {
+      indexes.emplace_back(parsed->base_offset, name);
+    }
+  }
+  for (const auto& [base_offset, name] : indexes)
+    if (!log_files_.contains(base_offset)) RETURN_IF_ERROR(fs_.remove(folder_ + "/" + name));
+  return {};
+}
+
+/// Takes the newest snapshot that is whole; removes damaged ones (a crash leaves those).
+Result<> LogRecovery::load_snapshot() {
+  for (auto it = snapshot_files_.rbegin(); it != snapshot_files_.rend(); ++it) {
+    const auto path = path_of(*it, kSnapshotSuffix);
+    const auto bytes = read_file(fs_, path, kSnapshotBytesMax);
+    if (!bytes && bytes.error().code == Errc::kIo) return tl::unexpected<Error>(bytes.error());
+    if (bytes && decode_producer_snapshot(*bytes, *it, *log_.producers)) {
+      producers_from_ = *it;
+      durable_ = std::max(durable_, *it);
+      log_.snapshots.assign(snapshot_files_.begin(), it.base());
+      return {};
+    }
+    RETURN_IF_ERROR(fs_.remove(path));
+  }
+  return {};
+}
+
+Result<> LogRecovery::open_segments() {
+  for (const auto base_offset : log_files_) {
+    log_.segments->push_back(std::make_unique<Segment>(fs_, folder_, base_offset, config_));
+    RETURN_IF_ERROR(log_.segments->active().learn_size());
+  }
+  if (!log_.segments->empty()) {
+    log_.log_start_offset = std::max(log_.log_start_offset, log_.segments->first_offset());
+    return {};
+  }
+  if (durable_ > log_.log_start_offset)
+    return fail(Errc::kCorrupt, fmt::format("{} has no segment files, but {}", folder_, was_durable()));
+  ASSIGN_OR_RETURN(auto segment, Segment::create(fs_, folder_, log_.log_start_offset, config_));
+  log_.segments->push_back(std::move(segment));
+  return {};
+}
+
+/// After a clean stop only the headers behind the last index entry are read.
+Result<bool> LogRecovery::trust_clean_stop() {
+  ASSIGN_OR_RETURN(const bool loaded, log_.segments->active().load_end());
+  if (!loaded || log_.segments->active().end_offset() != durable_) return false;
+  log_.log_end_offset = durable_;
+  return true;
+}
+
+void LogRecovery::learn(const BatchHeader& batch) {
+  if (batch.base_offset >= producers_from_) log_.producers->apply(batch);
+  log_.epochs->note(batch.partition_leader_epoch, batch.base_offset);
+}
+
+/// Learns from the segments before number `end`, from replay_from_ on, by their headers.
+Result<> LogRecovery::replay(std::size_t end) {
+  for (auto number = log_.segments->number_of(replay_from_); number < end; ++number)
+    RETURN_IF_ERROR(log_.segments->use(number).visit_from(
+        replay_from_, [this](const BatchHeader& batch) { learn(batch); }));
+  return {};
+}
+
+Result<> LogRecovery::scan_from_durable_point() {
+  log_.report.scanned = true;
+  const auto start = log_.segments->number_of(durable_);
+  RETURN_IF_ERROR(replay(start));
+  first_dirty_ = start;
+  log_.log_end_offset = log_.segments->base_offset(start);
+  for (auto number = start; number < log_.segments->size(); ++number) {
+    ASSIGN_OR_RETURN(const bool whole, scan_segment(number));
+    if (!whole) break;
+  }
+  return {};
+}
+
+/// False if the log ends here: what follows is removed.
+Result<bool> LogRecovery::scan_segment(std::size_t number) {
+  auto& segment = log_.segments->use(number);
+  const auto expected = log_.log_end_offset;
+  if (segment.base_offset() != expected) {
+    const auto reason = fmt::format("{}: the log before it ends with offset {}", segment.path(), expected);
+    if (expected < durable_)
+      return fail(Errc::kCorrupt, fmt::format("{}, but {}", reason, was_durable()));
+    RETURN_IF_ERROR(remove_segments(number, reason));
+    return false;
+  }
+  ASSIGN_OR_RETURN(const auto result, segment.scan(ScanCheck::kCrc, [this](const BatchHeader& batch) {
+    learn(batch);
+  }));
+  ++log_.report.indexes_rebuilt;
+  log_.report.bytes_scanned += segment.size_bytes();
+  log_.log_end_offset = segment.end_offset();
+  const bool last = number + 1 == log_.segments->size();
+  if (!last) (void)segment.finish();  // indexes that cannot be written stay in memory
+  if (!result.bad) return true;
+
+  const auto reason = fmt::format("{} at position {} (offset {}): {}", segment.path(),
+                                  segment.size_bytes(), segment.end_offset(), result.bad->message);
+  if (segment.end_offset() < durable_)
+    return fail(Errc::kCorrupt, fmt::format("{}; {}", reason, was_durable()));
+  log_.report.bytes_cut += result.file_bytes - segment.size_bytes();
+  keep_reason(reason);
+  RETURN_IF_ERROR(segment.cut_tail());
+  RETURN_IF_ERROR(remove_segments(number + 1, reason));
+  return false;
+}
+
+Result<> LogRecovery::remove_segments(std::size_t from, const std::string& reason) {
+  keep_reason(reason);
+  for (auto number = log_.segments->size(); number-- > from;) {
+    const auto base_offset = log_.segments->base_offset(number);
+    ASSIGN_OR_RETURN(const auto file, log_.segments->use(number).file());
+    ASSIGN_OR_RETURN(const auto bytes, file->size());
+    log_.report.bytes_cut += bytes;
+    ++log_.report.segments_removed;
+    for (const auto suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kLogSuffix})
+      if (fs_.exists(path_of(base_offset, suffix))) RETURN_IF_ERROR(fs_.remove(path_of(base_offset, suffix)));
+  }
+  log_.segments->truncate(from);
+  return {};
+}
+
+Result<> LogRecovery::check_end() {
+  const auto end = log_.log_end_offset;
+  if (end < durable_)
+    return fail(Errc::kCorrupt, fmt::format("{} ends with offset {}, but {}",
+                                            log_.segments->active().path(), end, was_durable()));
+  if (end < log_.log_start_offset)
+    return fail(Errc::kCorrupt, fmt::format("{} ends with offset {}, below the log start offset {}",
+                                            log_.segments->active().path(), end, log_.log_start_offset));
+  return {};
+}
+
+/// What survived a process's death in the page cache is not durable yet: without this it could be
+/// served, and then lost by a power cut.
+Result<> LogRecovery::make_durable() {
+  for (auto number = first_dirty_; number < log_.segments->size(); ++number) {
+    ASSIGN_OR_RETURN(const auto file, log_.segments->use(number).file());
+    RETURN_IF_ERROR(file->sync_data());
+  }
+  if (first_dirty_ < log_.segments->size()) RETURN_IF_ERROR(fs_.sync_directory(folder_));
+  return log_.epochs->save();
+}
+
+}  // namespace
+
+Result<RecoveredLog> recover_log(FileSystem& fs, const LogOpenOptions& options, const LogConfig& config) {
+  auto recovered = LogRecovery(fs, options, config).run(options.clean);
+  if (!recovered) return in_context("cannot open the log", std::move(recovered).error());
+  return recovered;
+}
+
+}  // namespace tributary

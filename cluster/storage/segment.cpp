@@ -1,0 +1,277 @@
+#include "cluster/storage/segment.h"
+
+#include <limits>
+
+#include "cluster/storage/folder_names.h"
+#include "common/base/check.h"
+
+namespace tributary {
+
+Segment::Segment(FileSystem& fs, std::string folder, Offset base_offset, const LogConfig& config)
+    : fs_(fs),
+      config_(config),
+      base_offset_(base_offset),
+      path_(folder + "/" + segment_file_name(base_offset, kLogSuffix)),
+      end_offset_(base_offset),
+      offset_index_(fs, folder + "/" + segment_file_name(base_offset, kOffsetIndexSuffix)),
+      time_index_(fs, folder + "/" + segment_file_name(base_offset, kTimeIndexSuffix)) {}
+
+Result<std::unique_ptr<Segment>> Segment::create(FileSystem& fs, const std::string& folder,
+                                                 Offset base_offset, const LogConfig& config) {
+  auto segment = std::make_unique<Segment>(fs, folder, base_offset, config);
+  ASSIGN_OR_RETURN(segment->file_, fs.open(segment->path_, OpenMode::kTruncate));
+  segment->loaded_ = true;
+  return segment;
+}
+
+Result<std::shared_ptr<File>> Segment::file() {
+  if (!file_) {
+    ASSIGN_OR_RETURN(file_, fs_.open(path_, OpenMode::kReadWrite));
+  }
+  return file_;
+}
+
+tl::unexpected<Error> Segment::corrupt_at(std::uint64_t position, const Error& why) const {
+  if (why.code == Errc::kIo) return tl::unexpected<Error>(why);
+  return fail(Errc::kCorrupt, fmt::format("{} at position {}: {}", path_, position, why.message));
+}
+
+tl::unexpected<Error> Segment::ends_early(Offset end) const {
+  return fail(Errc::kCorrupt, fmt::format("{} ends before offset {} instead of {}", path_, end,
+                                          end_offset_));
+}
+
+// ---- Opening -------------------------------------------------------------------------------------
+
+void Segment::reset_to_empty() {
+  offset_index_.reset();
+  time_index_.reset();
+  bytes_since_entry_ = 0;
+  largest_ = {kNoTimestamp, 0};
+  size_bytes_ = 0;
+  end_offset_ = base_offset_;
+  damaged_ = false;
+}
+
+Result<> Segment::learn_size() {
+  ASSIGN_OR_RETURN(const auto log, fs_.open(path_, OpenMode::kRead));
+  ASSIGN_OR_RETURN(size_bytes_, log->size());
+  return {};
+}
+
+Result<Segment::ScanResult> Segment::scan(ScanCheck check, const Visitor& visit) {
+  return scan_up_to(std::numeric_limits<std::uint64_t>::max(), check, visit);
+}
+
+Result<Segment::ScanResult> Segment::scan_up_to(std::uint64_t bytes_max, ScanCheck check,
+                                                const Visitor& visit) {
+  reset_to_empty();
+  ASSIGN_OR_RETURN(const auto log, file());
+  ScanResult result;
+  ASSIGN_OR_RETURN(const auto file_bytes, log->size());
+  result.file_bytes = std::min(file_bytes, bytes_max);
+  constexpr std::uint64_t kPositionMax = std::numeric_limits<std::int32_t>::max();
+  BatchScanner scanner(*log, 0, std::min(result.file_bytes, kPositionMax), check,
+                       BatchScanner::kRecoveryWindow);
+  while (true) {
+    const auto batch = scanner.next();
+    if (!batch) {
+      if (batch.error().code == Errc::kIo) return tl::unexpected<Error>(batch.error());
+      result.bad = batch.error();
+      break;
+    }
+    if (!*batch) break;
+    const auto& header = (*batch)->header;
+    if (header.base_offset != end_offset_) {
+      result.bad = Error{Errc::kCorrupt, fmt::format("the batch has offset {} instead of {}",
+                                                     header.base_offset, end_offset_)};
+      break;
+    }
+    if (header.last_offset() - base_offset_ > std::numeric_limits<std::int32_t>::max()) {
+      result.bad = Error{Errc::kCorrupt, "the offset is too far from the segment's first"};
+      break;
+    }
+    index_batch(header, (*batch)->position);
+    size_bytes_ = (*batch)->end();
+    end_offset_ = header.next_offset();
+    visit(header);
+  }
+  if (!result.bad && size_bytes_ < result.file_bytes)
+    result.bad = Error{Errc::kCorrupt, "the segment is larger than 2^31 - 1 bytes"};
+  loaded_ = true;
+  return result;
+}
+
+Result<bool> Segment::load_end() {
+  ASSIGN_OR_RETURN(const bool offsets_usable, offset_index_.load());
+  ASSIGN_OR_RETURN(const bool times_usable, time_index_.load());
+  if (!offsets_usable || !times_usable) return false;
+  ASSIGN_OR_RETURN(const auto log, file());
+  ASSIGN_OR_RETURN(const auto file_bytes, log->size());
+  if (file_bytes > std::numeric_limits<std::int32_t>::max()) return false;
+
+  const auto entry = offset_index_.last();
+  if (entry && entry->position < 0) return false;
+  const auto start = entry ? static_cast<std::uint64_t>(entry->position) : 0;
+  if (start > file_bytes || (entry && start == file_bytes)) return false;
+  largest_ = time_index_.last().value_or(TimeEntry{kNoTimestamp, 0});
+  auto end = base_offset_;
+  BatchScanner scanner(*log, start, file_bytes, ScanCheck::kHeaders);
+  for (bool first = true;; first = false) {
+    const auto batch = scanner.next();
+    if (!batch && batch.error().code == Errc::kIo) return tl::unexpected<Error>(batch.error());
+    if (!batch) return false;
+    if (!*batch) break;
+    const auto& header = (*batch)->header;
+    const bool expected = first && entry ? header.last_offset() == offset_of(entry->relative_offset)
+                                         : header.base_offset == end;
+    const auto relative = header.last_offset() - base_offset_;
+    if (!expected || relative > std::numeric_limits<std::int32_t>::max()) return false;
+    if (header.max_timestamp_ms > largest_.timestamp_ms)
+      largest_ = {header.max_timestamp_ms, static_cast<std::int32_t>(relative)};
+    end = header.next_offset();
+  }
+  if (time_index_.last() && offset_of(time_index_.last()->relative_offset) >= end) return false;
+  bytes_since_entry_ = file_bytes - start;
+  size_bytes_ = file_bytes;
+  end_offset_ = end;
+  loaded_ = true;
+  return true;
+}
+
+/// Of an inactive segment, whose end the next one tells. Damage is not an error here: what is before it
+/// can be read.
+Result<> Segment::ensure_loaded() {
+  if (loaded_) return {};
+  const auto expected_end = end_offset_;
+  ASSIGN_OR_RETURN(const bool trusted, load_end());
+  if (trusted && end_offset_ == expected_end) return {};
+  ASSIGN_OR_RETURN(const auto result, scan(ScanCheck::kHeaders, [](const BatchHeader&) {}));
+  damaged_ = result.bad || end_offset_ != expected_end;
+  size_bytes_ = result.file_bytes;
+  end_offset_ = expected_end;
+  (void)finish();  // what cannot be written stays in memory
+  return {};
+}
+
+/// After an entry turned out to be wrong. Reaches as far as the batches are good.
+Result<> Segment::rebuild_indexes() {
+  const auto size_bytes = size_bytes_;
+  const auto end_offset = end_offset_;
+  const auto largest = largest_;
+  ASSIGN_OR_RETURN(const auto result,
+                   scan_up_to(size_bytes, ScanCheck::kHeaders, [](const BatchHeader&) {}));
+  damaged_ = result.bad || end_offset_ != end_offset;
+  if (damaged_ && largest.timestamp_ms > largest_.timestamp_ms) largest_ = largest;
+  size_bytes_ = size_bytes;
+  end_offset_ = end_offset;
+  return {};
+}
+
+Result<> Segment::visit_from(Offset from, const Visitor& visit) {
+  RETURN_IF_ERROR(ensure_loaded());
+  if (from >= end_offset_) return {};
+  ASSIGN_OR_RETURN(const auto start, find(std::max(from, base_offset_)));
+  ASSIGN_OR_RETURN(const auto log, file());
+  BatchScanner scanner(*log, start.position, size_bytes_, ScanCheck::kHeaders,
+                       BatchScanner::kRecoveryWindow);
+  auto expected = start.header.base_offset;
+  while (true) {
+    const auto batch = scanner.next();
+    if (!batch) return corrupt_at(scanner.position(), batch.error());
+    if (!*batch) break;
+    if ((*batch)->header.base_offset != expected)
+      return corrupt_at((*batch)->position, Error{Errc::kCorrupt, "offsets are not dense"});
+    expected = (*batch)->header.next_offset();
+    if ((*batch)->header.base_offset >= from) visit((*batch)->header);
+  }
+  if (expected != end_offset_) return ends_early(expected);
+  return {};
+}
+
+Result<> Segment::cut_tail() {
+  ASSIGN_OR_RETURN(const auto log, file());
+  RETURN_IF_ERROR(log->truncate(size_bytes_));
+  tail_torn_ = false;
+  return {};
+}
+
+// ---- Appending -----------------------------------------------------------------------------------
+
+void Segment::index_batch(const BatchHeader& header, std::uint64_t position) {
+  const auto relative = static_cast<std::int32_t>(header.last_offset() - base_offset_);
+  if (header.max_timestamp_ms > largest_.timestamp_ms)
+    largest_ = {header.max_timestamp_ms, relative};
+  if (bytes_since_entry_ > config_.index_interval_bytes) {
+    offset_index_.append({relative, static_cast<std::int32_t>(position)});
+    append_time_entry();
+    bytes_since_entry_ = 0;
+  }
+  bytes_since_entry_ += header.total_bytes();
+}
+
+void Segment::append_time_entry() {
+  if (largest_.timestamp_ms == kNoTimestamp) return;
+  if (!time_index_.last() || largest_.rises_above(*time_index_.last())) time_index_.append(largest_);
+}
+
+Result<bool> Segment::has_room(std::uint64_t bytes, Offset last_offset, std::size_t batch_count,
+                               std::int64_t timestamp_ms, WallMs now_ms) {
+  if (!used_since_ms_) used_since_ms_ = now_ms;
+  if (size_bytes_ == 0) return true;
+  const bool offset_fits =
+      last_offset - base_offset_ <= std::numeric_limits<std::int32_t>::max();
+  const bool indexes_fit =
+      (offset_index_.size() + batch_count) * OffsetEntry::kBytes <= config_.index_bytes_max &&
+      // One entry more is for finish().
+      (time_index_.size() + batch_count + 1) * TimeEntry::kBytes <= config_.index_bytes_max;
+  if (size_bytes_ + bytes > config_.segment_bytes || !offset_fits || !indexes_fit) return false;
+
+  if (!first_timestamp_ms_) {
+    ASSIGN_OR_RETURN(const auto first, find(base_offset_));
+    first_timestamp_ms_ = first.header.max_timestamp_ms;
+  }
+  const bool by_records = *first_timestamp_ms_ >= 0 && timestamp_ms >= 0;
+  const auto age_ms = by_records ? timestamp_ms - *first_timestamp_ms_ : now_ms - *used_since_ms_;
+  return age_ms <= config_.segment_ms;
+}
+
+Result<> Segment::append(std::span<const PreparedBatch> batches) {
+  if (tail_torn_) RETURN_IF_ERROR(cut_tail());
+  ASSIGN_OR_RETURN(const auto log, file());
+  std::vector<ByteView> parts;
+  parts.reserve(2 * batches.size());
+  for (const auto& batch : batches) {
+    parts.emplace_back(batch.prefix);
+    parts.push_back(batch.rest);
+  }
+  if (auto written = log->write_at(size_bytes_, parts); !written) {
+    tail_torn_ = true;
+    (void)cut_tail();  // tried again by the next append
+    return written;
+  }
+  for (const auto& batch : batches) {
+    if (size_bytes_ == 0) first_timestamp_ms_ = batch.header.max_timestamp_ms;
+    index_batch(batch.header, size_bytes_);
+    size_bytes_ += batch.header.total_bytes();
+    end_offset_ = batch.header.next_offset();
+  }
+  return {};
+}
+
+Result<> Segment::finish() {
+  if (tail_torn_) RETURN_IF_ERROR(cut_tail());
+  append_time_entry();
+  RETURN_IF_ERROR(offset_index_.save());
+  return time_index_.save();
+}
+
+Result<std::vector<std::shared_ptr<File>>> Segment::finish_and_open() {
+  RETURN_IF_ERROR(finish());
+  ASSIGN_OR_RETURN(auto log, file());
+  ASSIGN_OR_RETURN(auto offsets, offset_index_.save_and_open());
+  ASSIGN_OR_RETURN(auto times, time_index_.save_and_open());
+  return std::vector<std::shared_ptr<File>>{std::move(log), std::move(offsets), std::move(times)};
+}
+
+}  // namespace tributary

@@ -1,0 +1,195 @@
+// Segment's lookups: every index entry is checked against the log before it is believed.
+
+#include <limits>
+
+#include "cluster/storage/segment.h"
+#include "common/record/record_reader.h"
+
+namespace tributary {
+
+/// The batch that an index entry points to; nothing if the entry is wrong.
+Result<std::optional<StoredBatch>> Segment::batch_at(const OffsetEntry& entry) {
+  if (entry.position < 0 || static_cast<std::uint64_t>(entry.position) >= size_bytes_)
+    return std::nullopt;
+  ASSIGN_OR_RETURN(const auto log, file());
+  BatchScanner scanner(*log, static_cast<std::uint64_t>(entry.position), size_bytes_,
+                       ScanCheck::kHeaders);
+  const auto batch = scanner.next();
+  if (!batch && batch.error().code == Errc::kIo) return tl::unexpected<Error>(batch.error());
+  if (!batch || !*batch || (*batch)->header.last_offset() != offset_of(entry.relative_offset))
+    return std::nullopt;
+  return *batch;
+}
+
+Result<StoredBatch> Segment::find(Offset offset) {
+  RETURN_IF_ERROR(ensure_loaded());
+  ASSIGN_OR_RETURN(auto found, try_find(offset));
+  if (found) return *found;
+  RETURN_IF_ERROR(rebuild_indexes());
+  ASSIGN_OR_RETURN(found, try_find(offset));
+  if (found) return *found;
+  return fail(Errc::kCorrupt, fmt::format("{}: its index cannot be rebuilt", path_));
+}
+
+/// Nothing if the index is wrong.
+Result<std::optional<StoredBatch>> Segment::try_find(Offset offset) {
+  const auto relative = offset - base_offset_;
+  ASSIGN_OR_RETURN(const auto entry, offset_index_.last_where([&](const OffsetEntry& e) {
+    return e.relative_offset <= relative;
+  }));
+  std::uint64_t position = 0;
+  auto expected = base_offset_;
+  if (entry) {
+    ASSIGN_OR_RETURN(const auto start, batch_at(*entry));
+    if (!start) return std::nullopt;
+    if (start->header.last_offset() == offset) return start;
+    position = start->end();
+    expected = start->header.next_offset();
+  }
+  ASSIGN_OR_RETURN(const auto log, file());
+  BatchScanner scanner(*log, position, size_bytes_, ScanCheck::kHeaders);
+  while (true) {
+    const auto batch = scanner.next();
+    if (!batch) return corrupt_at(scanner.position(), batch.error());
+    if (!*batch) return ends_early(expected);
+    const auto& header = (*batch)->header;
+    if (header.base_offset != expected)
+      return corrupt_at((*batch)->position,
+                        Error{Errc::kCorrupt, fmt::format("the batch has offset {} instead of {}",
+                                                          header.base_offset, expected)});
+    if (header.last_offset() >= offset) return **batch;
+    expected = header.next_offset();
+  }
+}
+
+Result<Segment::End> Segment::end_of_run(const StoredBatch& first, std::uint64_t bytes_max,
+                                         Offset below) {
+  const auto limit = std::min(size_bytes_, first.position + bytes_max);
+  if (!damaged_ && limit == size_bytes_ && below >= end_offset_) return End{size_bytes_, end_offset_};
+
+  const auto relative_below = below - base_offset_;
+  ASSIGN_OR_RETURN(const auto entry, offset_index_.last_where([&](const OffsetEntry& e) {
+    return static_cast<std::int64_t>(e.position) <= static_cast<std::int64_t>(limit) &&
+           e.relative_offset < relative_below;
+  }));
+  End end{first.position, first.header.base_offset};
+  if (entry && !damaged_ && entry->position > static_cast<std::int64_t>(first.position)) {
+    ASSIGN_OR_RETURN(const auto jump, batch_at(*entry));
+    if (jump) end = {jump->position, jump->header.base_offset};
+  }
+  ASSIGN_OR_RETURN(const auto log, file());
+  BatchScanner scanner(*log, end.position, size_bytes_, ScanCheck::kHeaders);
+  while (true) {
+    const auto batch = scanner.next();
+    if (!batch && batch.error().code == Errc::kIo) return tl::unexpected<Error>(batch.error());
+    // A damaged batch ends the run; whoever asks for its offset learns why.
+    if (!batch || !*batch || (*batch)->header.base_offset != end.next_offset ||
+        (*batch)->end() > limit || (*batch)->header.last_offset() >= below)
+      return end;
+    end = {(*batch)->end(), (*batch)->header.next_offset()};
+  }
+}
+
+// ---- By time -------------------------------------------------------------------------------------
+
+Result<Bytes> Segment::read_batch(const StoredBatch& batch) {
+  ASSIGN_OR_RETURN(const auto log, file());
+  Bytes bytes(batch.header.total_bytes());  // within the file: the scanner has checked
+  ASSIGN_OR_RETURN(const auto count, log->read_at(batch.position, bytes));
+  if (count < bytes.size())
+    return corrupt_at(batch.position, Error{Errc::kCorrupt, "the file ends within the batch"});
+  return bytes;
+}
+
+/// The first batch that can hold a record at or after `timestamp_ms`; nothing if the index is wrong.
+Result<std::optional<StoredBatch>> Segment::time_search_start(std::int64_t timestamp_ms) {
+  ASSIGN_OR_RETURN(const auto entry, time_index_.last_where([&](const TimeEntry& e) {
+    return e.timestamp_ms <= timestamp_ms;
+  }));
+  if (!entry) return find(base_offset_);
+  const auto offset = offset_of(entry->relative_offset);
+  if (offset < base_offset_ || offset >= end_offset_) return std::nullopt;
+  ASSIGN_OR_RETURN(const auto batch, find(offset));
+  if (batch.header.last_offset() != offset || batch.header.max_timestamp_ms != entry->timestamp_ms)
+    return std::nullopt;
+  return batch;
+}
+
+Result<std::optional<TimestampOffset>> Segment::find_time(std::int64_t timestamp_ms, Offset below) {
+  RETURN_IF_ERROR(ensure_loaded());
+  if (size_bytes_ == 0 || largest_.timestamp_ms < timestamp_ms) return std::nullopt;
+  ASSIGN_OR_RETURN(auto start, time_search_start(timestamp_ms));
+  if (!start) {
+    RETURN_IF_ERROR(rebuild_indexes());
+    ASSIGN_OR_RETURN(start, time_search_start(timestamp_ms));
+    if (!start) return fail(Errc::kCorrupt, fmt::format("{}: its time index cannot be rebuilt", path_));
+  }
+  ASSIGN_OR_RETURN(const auto log, file());
+  BatchScanner scanner(*log, start->position, size_bytes_, ScanCheck::kHeaders);
+  while (true) {
+    const auto batch = scanner.next();
+    if (!batch) return corrupt_at(scanner.position(), batch.error());
+    if (!*batch || (*batch)->header.base_offset >= below) return std::nullopt;
+    if ((*batch)->header.max_timestamp_ms < timestamp_ms) continue;
+    ASSIGN_OR_RETURN(const auto found, first_record_at(**batch, timestamp_ms));
+    if (found && found->offset >= below) return std::nullopt;
+    if (found) return found;  // else the header's maximum was wrong: a producer wrote it
+  }
+}
+
+Result<std::optional<TimestampOffset>> Segment::first_record_at(const StoredBatch& batch,
+                                                                std::int64_t timestamp_ms) {
+  ASSIGN_OR_RETURN(const auto bytes, read_batch(batch));
+  auto reader = RecordReader::open(bytes, config_.limits.decompressed_bytes_max);
+  if (!reader) return corrupt_at(batch.position, reader.error());
+  RecordView record;
+  while (true) {
+    const auto more = reader->next(record);
+    if (!more) return corrupt_at(batch.position, more.error());
+    if (!*more) return std::nullopt;
+    if (record.timestamp_ms >= timestamp_ms)
+      return TimestampOffset{record.timestamp_ms, record.offset};
+  }
+}
+
+Result<std::optional<TimestampOffset>> Segment::largest_timestamp(Offset below) {
+  RETURN_IF_ERROR(ensure_loaded());
+  if (size_bytes_ == 0 || below <= base_offset_ || largest_.timestamp_ms == kNoTimestamp)
+    return std::nullopt;
+  if (offset_of(largest_.relative_offset) < below)
+    return TimestampOffset{largest_.timestamp_ms, offset_of(largest_.relative_offset)};
+
+  ASSIGN_OR_RETURN(const auto entry, time_index_.last_where([&](const TimeEntry& e) {
+    return offset_of(e.relative_offset) < below;
+  }));
+  const bool usable = entry && entry->relative_offset >= 0;
+  ASSIGN_OR_RETURN(const auto start, find(usable ? offset_of(entry->relative_offset) : base_offset_));
+  ASSIGN_OR_RETURN(const auto log, file());
+  BatchScanner scanner(*log, start.position, size_bytes_, ScanCheck::kHeaders);
+  std::optional<TimestampOffset> best;
+  while (true) {
+    const auto batch = scanner.next();
+    if (!batch) return corrupt_at(scanner.position(), batch.error());
+    if (!*batch || (*batch)->header.last_offset() >= below) return best;
+    const auto& header = (*batch)->header;
+    if (header.max_timestamp_ms > (best ? best->timestamp_ms : kNoTimestamp))
+      best = TimestampOffset{header.max_timestamp_ms, header.last_offset()};
+  }
+}
+
+Result<std::optional<TimestampOffset>> Segment::largest_record(const StoredBatch& batch) {
+  ASSIGN_OR_RETURN(const auto bytes, read_batch(batch));
+  auto reader = RecordReader::open(bytes, config_.limits.decompressed_bytes_max);
+  if (!reader) return corrupt_at(batch.position, reader.error());
+  std::optional<TimestampOffset> best;
+  RecordView record;
+  while (true) {
+    const auto more = reader->next(record);
+    if (!more) return corrupt_at(batch.position, more.error());
+    if (!*more) return best;
+    if (!best || record.timestamp_ms > best->timestamp_ms)
+      best = TimestampOffset{record.timestamp_ms, record.offset};
+  }
+}
+
+}  // namespace tributary
