@@ -240,12 +240,17 @@ void Log::go_offline(const Error& error) {
 /// A snapshot that cannot be written is left out: an older one and the log give the same.
 void Log::write_pending_snapshots() {
   constexpr std::size_t kSnapshotsKept = 2;  // the newest one may be torn by a crash
-  for (; !pending_snapshots_.empty() && pending_snapshots_.front().offset <= stable_offset_;
-       pending_snapshots_.erase(pending_snapshots_.begin())) {
-    const auto& pending = pending_snapshots_.front();
-    auto file = write_snapshot(pending.offset, pending.bytes);
+  const auto stable_end =
+      std::find_if(pending_snapshots_.begin(), pending_snapshots_.end(),
+                   [this](const PendingSnapshot& pending) { return pending.offset > stable_offset_; });
+  auto pending = pending_snapshots_.begin();
+  if (stable_end - pending > static_cast<std::ptrdiff_t>(kSnapshotsKept))
+    pending = stable_end - kSnapshotsKept;
+  for (; pending != stable_end; ++pending) {
+    auto file = write_snapshot(pending->offset, pending->bytes);
     if (file) dirty_files_.push_back(*std::move(file));
   }
+  pending_snapshots_.erase(pending_snapshots_.begin(), stable_end);
   while (snapshots_.size() > kSnapshotsKept) {
     (void)fs_.remove(folder_ + "/" + segment_file_name(snapshots_.front(), kSnapshotSuffix));
     snapshots_.erase(snapshots_.begin());

@@ -167,11 +167,15 @@ Result<std::unique_ptr<Log>> LogDirectory::create_log(const TopicPartition& part
   RETURN_IF_ERROR(validate_topic_name(partition.topic));
   const auto path = path_of(partition_folder_name(partition));
   if (fs_.exists(path)) return fail(Errc::kAlreadyExists, fmt::format("{} exists", path));
-  RETURN_IF_ERROR(fs_.create_directories(path));
-  RETURN_IF_ERROR(write_file_atomically(fs_, path + "/" + std::string(kPartitionMetadata),
-                                        as_bytes(render_partition_metadata(topic_id))));
-  ASSIGN_OR_RETURN(auto log, open_folder(partition, config));
-  RETURN_IF_ERROR(fs_.sync_directory(folder_));
+  auto log = [&]() -> Result<std::unique_ptr<Log>> {
+    RETURN_IF_ERROR(fs_.create_directories(path));
+    RETURN_IF_ERROR(write_file_atomically(fs_, path + "/" + std::string(kPartitionMetadata),
+                                          as_bytes(render_partition_metadata(topic_id))));
+    ASSIGN_OR_RETURN(auto opened, open_folder(partition, config));
+    RETURN_IF_ERROR(fs_.sync_directory(folder_));
+    return opened;
+  }();
+  if (!log) (void)remove_recursively(fs_, path);  // so that it can be tried again
   return log;
 }
 

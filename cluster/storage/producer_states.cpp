@@ -11,12 +11,14 @@ std::int32_t distance(Sequence from, Sequence to) {
       (static_cast<std::int64_t>(to.value()) - from.value()) & 0x7fffffff);
 }
 
-/// `batch` is wholly within the run: the end of what it overlaps.
+/// `batch` is wholly within the run: an offset that all its records lie below.
 Offset end_of_stale(const ProducerEntry& known, const BatchHeader& batch) {
-  const auto behind = distance(batch.last_sequence(), known.newest().last_sequence);
-  for (const auto& remembered : known.remembered())
-    if (distance(remembered.last_sequence, known.newest().last_sequence) <= behind)
-      return remembered.last_offset + 1;
+  const auto last = known.newest().last_sequence;
+  const auto behind = distance(batch.last_sequence(), last);
+  for (const auto& remembered : known.remembered()) {
+    if (behind > distance(remembered.first_sequence(), last)) return remembered.base_offset();
+    if (behind >= distance(remembered.last_sequence, last)) return remembered.last_offset + 1;
+  }
   return known.newest().last_offset + 1;
 }
 

@@ -116,6 +116,7 @@ Result<bool> Segment::load_end() {
   if (start > file_bytes || (entry && start == file_bytes)) return false;
   largest_ = time_index_.last().value_or(TimeEntry{kNoTimestamp, 0});
   auto end = base_offset_;
+  std::uint64_t since_entry = 0;
   BatchScanner scanner(*log, start, file_bytes, ScanCheck::kHeaders);
   for (bool first = true;; first = false) {
     const auto batch = scanner.next();
@@ -125,6 +126,8 @@ Result<bool> Segment::load_end() {
     const auto& header = (*batch)->header;
     const bool expected = first && entry ? header.last_offset() == offset_of(entry->relative_offset)
                                          : header.base_offset == end;
+    if (since_entry > config_.index_interval_bytes) return false;  // the index lacks entries
+    since_entry += header.total_bytes();
     const auto relative = header.last_offset() - base_offset_;
     if (!expected || relative > std::numeric_limits<std::int32_t>::max()) return false;
     if (header.max_timestamp_ms > largest_.timestamp_ms)
@@ -132,7 +135,7 @@ Result<bool> Segment::load_end() {
     end = header.next_offset();
   }
   if (time_index_.last() && offset_of(time_index_.last()->relative_offset) >= end) return false;
-  bytes_since_entry_ = file_bytes - start;
+  bytes_since_entry_ = since_entry;
   size_bytes_ = file_bytes;
   end_offset_ = end;
   loaded_ = true;
