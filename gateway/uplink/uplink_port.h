@@ -17,8 +17,8 @@ class UplinkEvents {
   virtual ~UplinkEvents() = default;
 
   /// The leader has answered acks=all for this batch, or has recognised it as one it already had
-  /// (a duplicate sequence). Exactly once for each offered batch, and for one partition in the order
-  /// of the offers.
+  /// (a duplicate sequence). Exactly once for each offered batch that is not
+  /// rejected, and for one partition in the order of the offers.
   virtual void on_acked(BatchId id) = 0;
 
   /// How many partitions a wanted topic has: when first learnt on a connection, and at every change.
@@ -27,6 +27,21 @@ class UplinkEvents {
 
   /// True when the cluster answers requests, false when it does not any more. Starts as false.
   virtual void on_reachable(bool reachable) = 0;
+
+  /// The leader refuses this batch for good: too large for the topic, an invalid record, a codec that it
+  /// does not take. All before it of its partition are acknowledged. The uplink has forgotten it and
+  /// all that was, or still is, offered after it for the partition under the same producer id and
+  /// epoch, for they stand behind a gap in the sequences; none of that is in the log or in flight. What
+  /// is to follow must be offered anew, under another epoch.
+  virtual void on_rejected(BatchId id, const std::string& reason) {
+    (void)id;
+    (void)reason;
+  }
+
+  /// The cluster knows a higher epoch of our producer id: another gateway uses this identity (a copied
+  /// data folder), or this one was put back to an older state. Nothing is sent any more under what was
+  /// offered so far; an offer with another producer id or epoch for a partition lifts that for it.
+  virtual void on_fenced(const std::string& reason) { (void)reason; }
 };
 
 /// All calls from one thread (the pipeline's). None waits for the network.

@@ -87,6 +87,7 @@ TEST_F(KafkaTcpServerTest, PipelinedRequestsAreAnsweredInTheirOrder) {
     ASSERT_EQ(ByteReader(answer).i32(), id);
   }
   sender.join();
+  server_->stop();
 }
 
 TEST_F(KafkaTcpServerTest, RequestsInFlightAreBounded) {
@@ -232,8 +233,7 @@ TEST_F(KafkaTcpServerTest, AnnouncedFramesThatNeverArriveCostNoMemory) {
 
 TEST_F(KafkaTcpServerTest, APeerThatNeverReadsIsNotReadFrom) {
   options_.answer_bytes_queued_max = 1 << 20;
-  const auto shared = SharedBytes(pattern(64 << 10));
-  serve([&](IncomingRequest, Responder responder) { responder.respond(Payload(Bytes(to_bytes(shared.view())))); });
+  serve([](IncomingRequest, Responder responder) { responder.respond(Payload(Bytes(64 << 10))); });
   TcpPeer peer(server_->port(), 8192);
   const timeval limit{0, 200'000};
   ::setsockopt(peer.native(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -264,6 +264,7 @@ TEST_F(KafkaTcpServerTest, AHalfClosedPeerStillGetsItsAnswers) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ByteReader(peer.receive_frame()).i32(), i);
   EXPECT_TRUE(peer.closed());
   EXPECT_TRUE(eventually([&] { return server_->stats().connections_open == 0; }));
+  server_->stop();
 }
 
 TEST_F(KafkaTcpServerTest, AResponderDestroyedUnansweredClosesTheConnection) {

@@ -140,6 +140,7 @@ TEST_F(NngServerTest, AnswersMayBeGivenLaterAndInAnyOrder) {
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->first, id);
   }
+  server_->stop();
 }
 
 TEST_F(NngServerTest, FileSlicesAreReadIntoTheAnswer) {
