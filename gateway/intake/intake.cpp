@@ -320,6 +320,9 @@ Result<> Intake::bind(const IntakeBinding& binding, const std::vector<NextSequen
   const auto next_id = std::max(s.next_batch_id, last_id + 1);
   ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
   RETURN_IF_ERROR(s.database.execute("UPDATE destinations SET next_sequence = 0"));
+  if (s.is_bound && s.bound.nonce != binding.nonce) {
+    RETURN_IF_ERROR(s.database.execute("DELETE FROM acked_on_flash"));  // of another flash buffer
+  }
   for (const auto& next : sequences) {
     ASSIGN_OR_RETURN(const auto row, s.destination_row(next.destination));
     RETURN_IF_ERROR(

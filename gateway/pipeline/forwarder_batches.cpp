@@ -1,0 +1,362 @@
+// The forwarder's way of batches: to the uplink, to flash, and away.
+
+#include "common/base/check.h"
+#include "gateway/pipeline/forwarder_state.h"
+
+namespace tributary {
+namespace {
+
+constexpr std::size_t kStagedMax = 16;
+constexpr std::size_t kScanRows = 512;
+constexpr std::size_t kSpillBytesMax = 1 << 20;  // of one transaction
+constexpr std::size_t kSpillBatchesMax = 512;
+constexpr std::size_t kRemoveMax = 200;
+constexpr auto kRemoveAfter = std::chrono::seconds(5);
+
+}  // namespace
+
+// ---- To the uplink and back --------------------------------------------------------------------------
+
+// Recorded before anything more is offered: a crash then leaves at most kOfferedMax batches of a
+// partition that the leader may have and this gateway sends again, which is what the leader remembers.
+Result<> Forwarder::apply_acks(MonoTime now) {
+  if (acks_.empty()) return {};
+  std::vector<BatchId> from_tmpfs, from_flash;
+  for (const auto id : acks_) {
+    const auto found = in_flight_.find(id);
+    if (found == in_flight_.end()) continue;
+    auto& offered = found->second->in_flight;
+    const auto entry = std::find_if(offered.begin(), offered.end(), [&](auto& o) { return o.id == id; });
+    CHECK(entry != offered.end(), "batch {} is in flight in {}", id, found->second->destination);
+    in_flight_bytes_ -= entry->size;
+    metrics_.acked.inc(static_cast<std::uint64_t>(entry->record_count));
+    metrics_.acked_batches.inc();
+    offered.erase(entry);
+    in_flight_.erase(found);
+    const auto held = tmpfs_.find(id);
+    if (held == tmpfs_.end()) {
+      from_flash.push_back(id);
+      continue;
+    }
+    const auto age = now - held->second.info.oldest_received;
+    if (age >= Duration::zero()) metrics_.ack_seconds.observe(std::chrono::duration<double>(age).count());
+    cached_bytes_ -= held->second.bytes.size();
+    tmpfs_.erase(held);
+    from_tmpfs.push_back(id);
+  }
+  acks_.clear();
+  RETURN_IF_ERROR(intake_.remove_sealed(from_tmpfs, from_flash));
+  if (!from_flash.empty() && acked_on_flash_.empty()) acked_on_flash_since_ = now;
+  acked_on_flash_.insert(from_flash.begin(), from_flash.end());
+  return {};
+}
+
+Result<> Forwarder::offer() {
+  if (!reachable_ || order_.empty()) return {};
+  bool any = true;
+  while (any) {
+    any = false;
+    const auto first = next_in_order_++ % order_.size();
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      ASSIGN_OR_RETURN(const bool offered, offer_one(*order_[(first + i) % order_.size()]));
+      any = any || offered;
+    }
+  }
+  return {};
+}
+
+Result<bool> Forwarder::offer_one(Partition& partition) {
+  const auto& topic = *partition.topic;
+  if (!topic.count_known || topic.rehoming || partition.in_flight.size() >= UplinkPort::kOfferedMax) {
+    return false;
+  }
+  if (in_flight_bytes_ >= options_.in_flight_bytes_max) return false;
+  ASSIGN_OR_RETURN(auto next, next_batch(partition));
+  if (!next) return false;
+  const auto& info = next->info;
+  CHECK(info.id > partition.offered_last, "{}: batch {} after {}", partition.destination, info.id,
+        partition.offered_last);
+  partition.in_flight.push_back({info.id, next->bytes.size(), info.record_count});
+  partition.offered_last = info.id;
+  partition.producer_id_last = info.producer_id;
+  partition.epoch_last = info.epoch;
+  if (partition.staged.empty()) {
+    partition.waiting.pop_front();
+  } else {
+    partition.staged.pop_front();
+  }
+  in_flight_.emplace(info.id, &partition);
+  in_flight_bytes_ += next->bytes.size();
+  uplink_.offer(*std::move(next));
+  return true;
+}
+
+// The batch to offer next: still first in `staged` or `waiting`. Nothing if there is none now.
+Result<std::optional<SealedBatch>> Forwarder::next_batch(Partition& partition) {
+  if (partition.staged.empty() && partition.scanned < partition.flash_last) refill(partition);
+  if (!partition.staged.empty()) {
+    ASSIGN_OR_RETURN(const bool follows, may_follow(partition, partition.staged.front()));
+    if (!follows || clock_.mono_now() < buffer_retry_) return std::nullopt;
+    auto batch = buffer_.load(partition.staged.front().id);
+    if (batch) return std::optional(*std::move(batch));
+    if (batch.error().code == Errc::kCorrupt) {
+      log_error("pipeline", "a batch on flash is damaged and will be given up",
+                {{"reason", batch.error().message},
+                 {"partition", fmt::to_string(partition.destination)},
+                 {"readings", partition.staged.front().record_count}});
+      metrics_.lost.inc(static_cast<std::uint64_t>(partition.staged.front().record_count));
+      partition.topic->damaged.push_back(partition.staged.front().id);
+      partition.topic->rehoming = true;
+    } else {
+      buffer_failed("a batch cannot be read", batch.error());
+    }
+    return std::nullopt;
+  }
+  if (partition.flash_backlog() || partition.waiting.empty()) return std::nullopt;
+  const auto& held = tmpfs_.at(partition.waiting.front());
+  ASSIGN_OR_RETURN(const bool follows, may_follow(partition, held.info));
+  if (!follows) return std::nullopt;
+  SealedBatch batch{held.info, held.bytes};
+  if (batch.bytes.empty()) {
+    ASSIGN_OR_RETURN(batch.bytes, intake_.sealed_bytes(held.info.id));
+  }
+  return std::optional(std::move(batch));
+}
+
+// A new epoch fences the former one: before the first batch of it is offered, nothing of the former may be
+// in flight, and nothing that is acknowledged may be on flash any more, whence a power cut would bring
+// it back (that it is acknowledged is noted on tmpfs).
+Result<bool> Forwarder::may_follow(const Partition& partition, const SealedBatchInfo& info) {
+  if (partition.producer_id_last == info.producer_id && partition.epoch_last == info.epoch) return true;
+  if (!partition.in_flight.empty()) return false;
+  if (clock_.mono_now() < buffer_retry_) return acked_on_flash_.empty();
+  RETURN_IF_ERROR(remove_acked_from_flash(clock_.mono_now(), true));
+  return acked_on_flash_.empty();
+}
+
+void Forwarder::refill(Partition& partition) {
+  if (clock_.mono_now() < buffer_retry_) return;
+  std::size_t rows = 0;
+  const auto last = buffer_.scan(partition.scanned, kScanRows, [&](const SealedBatchInfo& info) {
+    ++rows;
+    if (info.destination == partition.destination && !acked_on_flash_.contains(info.id)) {
+      partition.staged.push_back(info);
+    }
+    return partition.staged.size() < kStagedMax;
+  });
+  if (!last) return buffer_failed("batches cannot be read", last.error());
+  partition.scanned = *last;
+  if (partition.staged.size() < kStagedMax && rows < kScanRows) {
+    partition.scanned = partition.flash_last = std::max(partition.flash_last, *last);
+  } else if (partition.staged.empty()) {
+    more_to_scan_ = true;
+  }
+}
+
+// ---- To flash and away -------------------------------------------------------------------------------
+
+// All of a partition's batches, once one of them is due: those on flash must be older than those on tmpfs.
+std::vector<BatchId> Forwarder::due_for_spill(MonoTime now, bool all) const {
+  std::set<const Partition*> due;
+  for (const auto& [id, batch] : tmpfs_) {
+    if (!all && batch.sealed_with_oldest + sealer_.seal_age() > now) break;
+    due.insert(batch.partition);
+  }
+  std::vector<BatchId> ids;
+  if (due.empty()) return ids;
+  for (const auto& [id, batch] : tmpfs_) {
+    if (due.contains(batch.partition)) ids.push_back(id);
+  }
+  return ids;
+}
+
+Result<> Forwarder::spill(MonoTime now, bool all) {
+  if (now < buffer_retry_) return {};
+  const auto ids = due_for_spill(now, all);
+  std::vector<BatchId> chunk;
+  std::size_t bytes = 0;
+  for (const auto id : ids) {
+    const auto size = static_cast<std::size_t>(tmpfs_.at(id).info.size);
+    if (!chunk.empty() && (bytes + size > kSpillBytesMax || chunk.size() == kSpillBatchesMax)) {
+      ASSIGN_OR_RETURN(const bool spilled, spill_chunk(chunk));
+      if (!spilled) return {};
+      chunk.clear();
+      bytes = 0;
+    }
+    chunk.push_back(id);
+    bytes += size;
+  }
+  if (chunk.empty()) return {};
+  ASSIGN_OR_RETURN([[maybe_unused]] const bool spilled, spill_chunk(chunk));
+  return {};
+}
+
+// False if the buffer did not take them; an error only from the intake.
+Result<bool> Forwarder::spill_chunk(const std::vector<BatchId>& ids) {
+  std::vector<SealedBatch> batches;
+  for (const auto id : ids) {
+    const auto& held = tmpfs_.at(id);
+    batches.push_back({held.info, held.bytes});
+    if (held.bytes.empty()) {
+      ASSIGN_OR_RETURN(batches.back().bytes, intake_.sealed_bytes(id));
+    }
+  }
+  if (auto added = buffer_.add(batches); !added) {
+    buffer_failed("readings stay in the intake, on tmpfs", added.error());
+    return false;
+  }
+  buffer_trouble_.reset();
+  RETURN_IF_ERROR(intake_.remove_sealed(ids));
+  for (const auto& [info, bytes] : batches) {
+    metrics_.spilled.inc(static_cast<std::uint64_t>(info.record_count));
+    metrics_.spilled_batches.inc();
+    metrics_.spilled_bytes.inc(bytes.size());
+    const auto held = tmpfs_.find(info.id);
+    auto& partition = *held->second.partition;
+    cached_bytes_ -= held->second.bytes.size();
+    tmpfs_.erase(held);
+    if (!partition.waiting.empty() && partition.waiting.front() == info.id) partition.waiting.pop_front();
+    partition.scanned = std::max(partition.scanned, partition.offered_last);
+    partition.flash_last = std::max(partition.flash_last, info.id);
+  }
+  return true;
+}
+
+bool Forwarder::flash_drained() const {
+  for (const auto& [destination, partition] : partitions_) {
+    if (partition->flash_backlog()) return false;
+  }
+  return std::all_of(in_flight_.begin(), in_flight_.end(),
+                     [this](const auto& entry) { return tmpfs_.contains(entry.first); });
+}
+
+// Many at once: each transaction on flash costs its journal.
+Result<> Forwarder::remove_acked_from_flash(MonoTime now, bool at_once) {
+  if (acked_on_flash_.empty() || (now < buffer_retry_ && !at_once)) return {};
+  const bool overdue = acked_on_flash_since_ && now >= *acked_on_flash_since_ + kRemoveAfter;
+  if (!at_once && !overdue && acked_on_flash_.size() < kRemoveMax && !flash_drained()) return {};
+  const std::vector<BatchId> ids(acked_on_flash_.begin(), acked_on_flash_.end());
+  if (auto removed = buffer_.remove(ids); !removed) {
+    buffer_failed("acknowledged batches stay on flash", removed.error());
+    return {};
+  }
+  RETURN_IF_ERROR(intake_.forget_acked_on_flash(ids));
+  acked_on_flash_.clear();
+  acked_on_flash_since_.reset();
+  return {};
+}
+
+// ---- Partition counts --------------------------------------------------------------------------------
+
+void Forwarder::partition_count(const std::string& name, std::int32_t count) {
+  if (count <= 0) return;
+  auto& topic = topic_of(name);
+  topic.count_known = true;
+  if (topic.mapping.existing == count) return;
+  if (!topic.mapping_persisted && !backlog(topic)) {
+    topic.mapping = {count, count};
+    return;
+  }
+  log_info("pipeline", "the topic has another number of partitions than was assumed",
+           {{"topic", name}, {"assumed", topic.mapping.existing}, {"partitions", count}});
+  if (count < topic.mapping.existing) {
+    topic.rehoming = true;
+  } else {
+    topic.mapping_persisted = false;
+  }
+  topic.mapping.existing = count;
+}
+
+bool Forwarder::in_flight(const Topic& topic) const {
+  return std::any_of(in_flight_.begin(), in_flight_.end(),
+                     [&](const auto& entry) { return entry.second->topic == &topic; });
+}
+
+bool Forwarder::backlog(const Topic& topic) const {
+  bool any = false;
+  for (const auto& [destination, partition] : partitions_) {
+    any = any || (partition->topic == &topic && !partition->idle());
+  }
+  sealer_.visit_destinations([&](const TopicPartition& destination) {
+    any = any || destination.topic == topic.name;
+  });
+  return any;
+}
+
+Result<> Forwarder::settle_topics() {
+  for (auto& [name, topic] : topics_) {
+    if (topic->rehoming) {
+      if (!in_flight(*topic)) {
+        RETURN_IF_ERROR(rehome(*topic));
+      } else if (auto turn = shrunk_.turn()) {
+        log_warning("pipeline", "waiting for batches in flight before batches are given new partitions",
+                    {{"topic", name}});
+      }
+      continue;
+    }
+    if (topic->mapping.hashed != topic->mapping.existing && !backlog(*topic)) {
+      topic->mapping.hashed = topic->mapping.existing;
+      topic->mapping_persisted = false;
+      persist_mapping(*topic);
+    }
+  }
+  return {};
+}
+
+// Nothing of the topic is in flight. Any step that the buffer refuses is tried again by a later step().
+Result<> Forwarder::rehome(Topic& topic) {
+  if (clock_.mono_now() < buffer_retry_) return {};
+  if (!sealer_.empty()) RETURN_IF_ERROR(seal());
+  std::vector<BatchId> ids;
+  for (const auto& [id, batch] : tmpfs_) {
+    if (batch.partition->topic == &topic) ids.push_back(id);
+  }
+  if (!ids.empty()) {
+    ASSIGN_OR_RETURN(const bool spilled, spill_chunk(ids));
+    if (!spilled) return {};
+  }
+  RETURN_IF_ERROR(remove_acked_from_flash(clock_.mono_now(), true));
+  if (!acked_on_flash_.empty()) return {};
+  if (auto removed = buffer_.remove(topic.damaged); !removed) {
+    buffer_failed("a damaged batch stays on flash", removed.error());
+    return {};
+  }
+  topic.damaged.clear();
+  if (auto done = buffer_.rehome(topic.name, topic.mapping); !done) {
+    buffer_failed("batches cannot be given their new partitions", done.error());
+    return {};
+  }
+  const auto& identity = buffer_.identity();
+  ASSIGN_OR_RETURN(const auto continuations, buffer_.continuations());
+  RETURN_IF_ERROR(intake_.bind({identity.intake_nonce, identity.producer_id, identity.epoch},
+                               continuations, buffer_.last_id()));
+  topic.rehoming = false;
+  topic.mapping_persisted = true;
+  for (const auto& destination : buffer_.destinations()) {
+    if (destination.topic != topic.name) continue;
+    auto& partition = partition_of(destination);
+    partition.staged.clear();
+    partition.waiting.clear();
+    partition.scanned = partition.offered_last = BatchId(0);
+    partition.flash_last = buffer_.last_id();
+  }
+  log_info("pipeline", "the topic's batches are stamped anew",
+           {{"topic", topic.name}, {"partitions", topic.mapping.existing}, {"epoch", identity.epoch}});
+  return {};
+}
+
+// ---- End --------------------------------------------------------------------------------------------
+
+Result<> Forwarder::finish() {
+  const auto now = clock_.mono_now();
+  RETURN_IF_ERROR(apply_acks(now));
+  hurry();
+  RETURN_IF_ERROR(read_and_seal(now));
+  buffer_retry_ = {};
+  RETURN_IF_ERROR(spill(now, true));
+  RETURN_IF_ERROR(remove_acked_from_flash(now, true));
+  housekeep(now);
+  return {};
+}
+
+}  // namespace tributary

@@ -1,0 +1,87 @@
+#include "gateway/pipeline/receiver.h"
+
+#include "common/base/check.h"
+#include "gateway/pipeline/topic_filter.h"
+
+namespace tributary {
+namespace {
+
+constexpr std::size_t kLoggedTopicBytesMax = 200;
+
+/// Printable ASCII, the rest escaped: a topic comes from anyone.
+std::string printable(std::string_view topic) {
+  std::string text;
+  for (const char c : topic.substr(0, kLoggedTopicBytesMax)) {
+    if (c >= ' ' && c < 0x7f) {
+      text += c;
+    } else {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return topic.size() > kLoggedTopicBytesMax ? text + "..." : text;
+}
+
+}  // namespace
+
+Receiver::Receiver(Options options, const RouteTable& routes, Intake& intake, const Clock& clock,
+                   GatewayMetrics& metrics, std::function<void(const Error&)> fatal)
+    : options_(options),
+      routes_(routes),
+      intake_(intake),
+      clock_(clock),
+      metrics_(metrics),
+      fatal_(std::move(fatal)) {}
+
+void Receiver::reject(Counter& counter, OncePer& log_turn, const char* reason, const MqttMessage& message) {
+  counter.inc();
+  if (auto turn = log_turn.turn()) {
+    log_warning("receiver", "message dropped", {{"reason", reason},
+                                                {"mqtt_topic", printable(message.topic)},
+                                                {"payload_bytes", message.payload.size()},
+                                                {"unsaid", turn.suppressed}});
+  }
+}
+
+void Receiver::on_message(const MqttMessage& message) {
+  if (!is_utf8(message.topic)) {
+    return reject(metrics_.rejected_not_utf8, not_utf8_turn_, "the topic is not UTF-8", message);
+  }
+  const Route* route = routes_.match(message.topic);
+  if (route == nullptr) {
+    return reject(metrics_.rejected_no_route, no_route_turn_, "no route matches the topic", message);
+  }
+  std::size_t bytes = message.payload.size();
+  for (const auto& property : message.properties) bytes += property.name.size() + property.value.size();
+  if (bytes > options_.payload_bytes_max) {
+    return reject(metrics_.rejected_too_large, too_large_turn_, "payload and user properties are over the limit", message);
+  }
+  ReadingView reading;
+  reading.topic = route->topic;
+  reading.key = routes_.key_of(*route, message.topic, key_scratch_);
+  reading.mqtt_topic = message.topic;
+  reading.properties = message.properties;
+  reading.payload = message.payload;
+  reading.received_ms = clock_.wall_now_ms();
+  reading.received = clock_.mono_now();
+  const auto outcome = intake_.store(reading, message.delivery);
+  if (!outcome) {
+    fatal_(outcome.error());
+    CHECK(false, "fatal must not return: {}", outcome.error().message);
+  }
+  if (*outcome == StoreOutcome::kRedelivery) {
+    metrics_.redelivered.inc();
+  } else {
+    metrics_.received.inc();
+    metrics_.received_bytes.inc(message.payload.size());
+  }
+}
+
+void Receiver::on_connected(bool session_present) {
+  if (session_present) return;
+  if (auto forgotten = intake_.forget_deliveries(); !forgotten) {
+    fatal_(forgotten.error());
+    CHECK(false, "fatal must not return: {}", forgotten.error().message);
+  }
+}
+
+}  // namespace tributary

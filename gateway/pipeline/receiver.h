@@ -1,0 +1,48 @@
+#pragma once
+// From an MQTT message to a stored reading: on MQTT's thread, before the PUBACK.
+
+#include <functional>
+#include <string>
+
+#include "common/env/clock.h"
+#include "common/telemetry/log.h"
+#include "gateway/intake/intake.h"
+#include "gateway/mqtt/mqtt_source.h"
+#include "gateway/pipeline/gateway_metrics.h"
+#include "gateway/pipeline/routes.h"
+
+namespace tributary {
+
+/// One thread: the MQTT library's. What is given must outlive it.
+class Receiver final : public MqttHandler {
+ public:
+  struct Options {
+    std::size_t payload_bytes_max = 1'000'000;  // with the user properties
+  };
+
+  /// `fatal` is called when a reading could not be stored: it must end the process and never return, for
+  /// whatever returns to the library is acknowledged.
+  Receiver(Options options, const RouteTable& routes, Intake& intake, const Clock& clock,
+           GatewayMetrics& metrics, std::function<void(const Error&)> fatal);
+
+  /// A message without a route, over payload_bytes_max or with a topic that is not UTF-8 cannot be refused
+  /// in MQTT: it is dropped, counted by reason, and logged (rate-limited, without its payload).
+  void on_message(const MqttMessage& message) override;
+  void on_connected(bool session_present) override;
+
+ private:
+  void reject(Counter& counter, OncePer& log_turn, const char* reason, const MqttMessage& message);
+
+  const Options options_;
+  const RouteTable& routes_;
+  Intake& intake_;
+  const Clock& clock_;
+  GatewayMetrics& metrics_;
+  const std::function<void(const Error&)> fatal_;
+  std::string key_scratch_;
+  OncePer no_route_turn_{std::chrono::minutes(1)};
+  OncePer too_large_turn_{std::chrono::minutes(1)};
+  OncePer not_utf8_turn_{std::chrono::minutes(1)};
+};
+
+}  // namespace tributary
