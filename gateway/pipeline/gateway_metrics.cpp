@@ -43,8 +43,6 @@ GatewayMetrics::GatewayMetrics(MetricsRegistry& r)
       unacked_batches(r.gauge("tributary_gateway_unacked_batches",
                               "Batches on tmpfs or in flight that are not acknowledged")),
       cluster_connected(r.gauge("tributary_gateway_cluster_connected", "1 while the cluster answers")),
-      mqtt_connected(r.gauge("tributary_gateway_mqtt_connected",
-                             "1 while the MQTT session is connected and subscribed")),
       mqtt_paused(r.gauge("tributary_gateway_mqtt_paused",
                           "1 while the gateway leaves queueing to the MQTT broker")),
       ack_seconds(r.histogram("tributary_gateway_ack_seconds",

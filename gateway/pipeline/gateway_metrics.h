@@ -32,7 +32,6 @@ struct GatewayMetrics {
   Gauge& buffer_oldest_age_seconds;
   Gauge& unacked_batches;        // sealed, on tmpfs or in flight; those waiting on flash not counted
   Gauge& cluster_connected;
-  Gauge& mqtt_connected;
   Gauge& mqtt_paused;            // 1: back-pressure, the MQTT broker queues
   Histogram& ack_seconds;        // from a batch's oldest reading to its acknowledgement, never spilled ones
 };
