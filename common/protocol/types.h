@@ -21,6 +21,7 @@ class Records {
  public:
   Records() = default;  // null
   Records(ByteView view) : content_(view) {}
+  Records(Bytes&& bytes) : Records(SharedBytes(std::move(bytes))) {}
   Records(SharedBytes bytes) : content_(Payload(std::move(bytes))) {}
   Records(FileSlice slice) {
     Payload parts;
