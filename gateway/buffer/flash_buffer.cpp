@@ -55,13 +55,17 @@ ProducerId random_producer_id() {
   return ProducerId(kProducerIdBase | random);
 }
 
+void renew_producer(GatewayIdentity& identity) {
+  identity.producer_id = random_producer_id();
+  identity.epoch = ProducerEpoch(0);
+}
+
 void raise_epoch(GatewayIdentity& identity) {
   if (identity.epoch.value() < std::numeric_limits<std::int16_t>::max() - 1) {
     ++identity.epoch;
-    return;
+  } else {
+    renew_producer(identity);
   }
-  identity.producer_id = random_producer_id();
-  identity.epoch = ProducerEpoch(0);
 }
 
 }  // namespace
@@ -362,10 +366,35 @@ Result<> FlashBuffer::set_mapping(const std::string& topic, PartitionMapping map
   return {};
 }
 
-Result<> FlashBuffer::rehome(const std::string& topic, PartitionMapping mapping) {
+Result<> FlashBuffer::give_up(const std::vector<BatchId>& ids) {
+  constexpr std::size_t kFilesMax = 100;
+  auto& s = *state_;
+  auto& fs = posix_file_system();
+  const auto folder = std::filesystem::path(s.database.path()).parent_path().string();
+  ASSIGN_OR_RETURN(const auto names, fs.list(folder));
+  auto files = static_cast<std::size_t>(std::count_if(
+      names.begin(), names.end(), [](const auto& name) { return name.starts_with("given-up-"); }));
+  for (const auto id : ids) {
+    if (files++ >= kFilesMax) break;
+    s.select_batch.bind(1, id.value());
+    ASSIGN_OR_RETURN(const bool row, s.select_batch.step());
+    if (!row) continue;
+    auto written = write_file_atomically(fs, fmt::format("{}/given-up-{}.batch", folder, id),
+                                         s.select_batch.blob(9));
+    s.select_batch.reset();
+    RETURN_IF_ERROR(std::move(written));
+  }
+  return remove(ids);
+}
+
+Result<> FlashBuffer::rehome(const std::string& topic, PartitionMapping mapping, Renewal renewal) {
   auto& s = *state_;
   auto changed = s.identity;
-  raise_epoch(changed);
+  if (renewal == Renewal::kEpoch) {
+    raise_epoch(changed);
+  } else {
+    renew_producer(changed);
+  }
   std::map<TopicPartition, std::int64_t> added;
   ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
   RETURN_IF_ERROR(s.write_identity(changed));

@@ -84,11 +84,19 @@ class FlashBuffer {
   [[nodiscard]] std::optional<PartitionMapping> mapping(const std::string& topic) const;
   [[nodiscard]] Result<> set_mapping(const std::string& topic, PartitionMapping mapping);
 
+  /// Removes batches that will never be in the log: damaged here, or refused by the cluster. What is there
+  /// of them is kept beside the database as files `given-up-<id>.batch`, as long as there are no more
+  /// than 100 such files. One transaction, after the files.
+  [[nodiscard]] Result<> give_up(const std::vector<BatchId>& ids);
+
+  enum class Renewal { kEpoch, kProducer };
   /// Gives every batch of `topic`, in order, the partition (its partition % mapping.existing) and the
-  /// next sequence of that partition from 0 under a new epoch, as begin_epoch() would begin it (with
-  /// the same nonce), and sets the mapping: one transaction, which does not rewrite the batches. None
-  /// of them may be in flight. For partitions that went away, and for a gap in the sequences.
-  [[nodiscard]] Result<> rehome(const std::string& topic, PartitionMapping mapping);
+  /// next sequence of that partition from 0 under a new epoch (as begin_epoch() would begin it, but with
+  /// the same nonce) or under a new producer id, and sets the mapping: one transaction, which does not
+  /// rewrite the batches. None of them may be in flight. For partitions that went away, for a gap in the
+  /// sequences, and for a producer that is fenced.
+  [[nodiscard]] Result<> rehome(const std::string& topic, PartitionMapping mapping,
+                                Renewal renewal = Renewal::kEpoch);
   /// For each partition, the sequence after its newest batch that rehome() stamped with the current
   /// epoch: what an intake that is bound anew goes on with.
   [[nodiscard]] Result<std::vector<NextSequence>> continuations() const;

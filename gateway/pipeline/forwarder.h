@@ -51,6 +51,8 @@ class Forwarder {
 
   // What the uplink has told. Taken into account by the next step().
   void acked(BatchId id);
+  void rejected(BatchId id, std::string reason);
+  void fenced(std::string reason);
   void partition_count(const std::string& topic, std::int32_t count);
   void reachable(bool reachable);
 
@@ -101,9 +103,11 @@ class Forwarder {
   [[nodiscard]] bool flash_drained() const;
   void buffer_failed(const char* what, const Error& error);
 
-  // Topics whose partitions are not what was assumed, and damaged batches.
+  // Topics whose partitions are not what was assumed, batches that are given up, a fenced producer.
   Result<> settle_topics();
   Result<> rehome(Topic& topic);
+  void apply_rejections();
+  void forget_in_flight(Partition& partition);
   [[nodiscard]] bool in_flight(const Topic& topic) const;
   [[nodiscard]] bool backlog(const Topic& topic) const;
 
@@ -130,6 +134,9 @@ class Forwarder {
   std::set<BatchId> acked_on_flash_;           // to be removed there
   std::optional<MonoTime> acked_on_flash_since_;
   std::vector<BatchId> acks_;                  // told, not applied
+  std::vector<std::pair<BatchId, std::string>> rejections_;
+  std::optional<std::string> fenced_;          // told, not applied: why
+  bool renew_producer_ = false;                // at the next rehome()
   std::size_t in_flight_bytes_ = 0;
   std::size_t cached_bytes_ = 0;               // of tmpfs_
   bool reachable_ = false;

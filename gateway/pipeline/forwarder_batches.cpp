@@ -105,7 +105,7 @@ Result<std::optional<SealedBatch>> Forwarder::next_batch(Partition& partition) {
                  {"partition", fmt::to_string(partition.destination)},
                  {"readings", partition.staged.front().record_count}});
       metrics_.lost.inc(static_cast<std::uint64_t>(partition.staged.front().record_count));
-      partition.topic->damaged.push_back(partition.staged.front().id);
+      partition.topic->given_up.push_back(partition.staged.front().id);
       partition.topic->rehoming = true;
     } else {
       buffer_failed("a batch cannot be read", batch.error());
@@ -243,105 +243,6 @@ Result<> Forwarder::remove_acked_from_flash(MonoTime now, bool at_once) {
   RETURN_IF_ERROR(intake_.forget_acked_on_flash(ids));
   acked_on_flash_.clear();
   acked_on_flash_since_.reset();
-  return {};
-}
-
-// ---- Partition counts --------------------------------------------------------------------------------
-
-void Forwarder::partition_count(const std::string& name, std::int32_t count) {
-  if (count <= 0) return;
-  auto& topic = topic_of(name);
-  topic.count_known = true;
-  if (topic.mapping.existing == count) return;
-  if (!topic.mapping_persisted && !backlog(topic)) {
-    topic.mapping = {count, count};
-    return;
-  }
-  log_info("pipeline", "the topic has another number of partitions than was assumed",
-           {{"topic", name}, {"assumed", topic.mapping.existing}, {"partitions", count}});
-  if (count < topic.mapping.existing) {
-    topic.rehoming = true;
-  } else {
-    topic.mapping_persisted = false;
-  }
-  topic.mapping.existing = count;
-}
-
-bool Forwarder::in_flight(const Topic& topic) const {
-  return std::any_of(in_flight_.begin(), in_flight_.end(),
-                     [&](const auto& entry) { return entry.second->topic == &topic; });
-}
-
-bool Forwarder::backlog(const Topic& topic) const {
-  bool any = false;
-  for (const auto& [destination, partition] : partitions_) {
-    any = any || (partition->topic == &topic && !partition->idle());
-  }
-  sealer_.visit_destinations([&](const TopicPartition& destination) {
-    any = any || destination.topic == topic.name;
-  });
-  return any;
-}
-
-Result<> Forwarder::settle_topics() {
-  for (auto& [name, topic] : topics_) {
-    if (topic->rehoming) {
-      if (!in_flight(*topic)) {
-        RETURN_IF_ERROR(rehome(*topic));
-      } else if (auto turn = shrunk_.turn()) {
-        log_warning("pipeline", "waiting for batches in flight before batches are given new partitions",
-                    {{"topic", name}});
-      }
-      continue;
-    }
-    if (topic->mapping.hashed != topic->mapping.existing && !backlog(*topic)) {
-      topic->mapping.hashed = topic->mapping.existing;
-      topic->mapping_persisted = false;
-      persist_mapping(*topic);
-    }
-  }
-  return {};
-}
-
-// Nothing of the topic is in flight. Any step that the buffer refuses is tried again by a later step().
-Result<> Forwarder::rehome(Topic& topic) {
-  if (clock_.mono_now() < buffer_retry_) return {};
-  if (!sealer_.empty()) RETURN_IF_ERROR(seal());
-  std::vector<BatchId> ids;
-  for (const auto& [id, batch] : tmpfs_) {
-    if (batch.partition->topic == &topic) ids.push_back(id);
-  }
-  if (!ids.empty()) {
-    ASSIGN_OR_RETURN(const bool spilled, spill_chunk(ids));
-    if (!spilled) return {};
-  }
-  RETURN_IF_ERROR(remove_acked_from_flash(clock_.mono_now(), true));
-  if (!acked_on_flash_.empty()) return {};
-  if (auto removed = buffer_.remove(topic.damaged); !removed) {
-    buffer_failed("a damaged batch stays on flash", removed.error());
-    return {};
-  }
-  topic.damaged.clear();
-  if (auto done = buffer_.rehome(topic.name, topic.mapping); !done) {
-    buffer_failed("batches cannot be given their new partitions", done.error());
-    return {};
-  }
-  const auto& identity = buffer_.identity();
-  ASSIGN_OR_RETURN(const auto continuations, buffer_.continuations());
-  RETURN_IF_ERROR(intake_.bind({identity.intake_nonce, identity.producer_id, identity.epoch},
-                               continuations, buffer_.last_id()));
-  topic.rehoming = false;
-  topic.mapping_persisted = true;
-  for (const auto& destination : buffer_.destinations()) {
-    if (destination.topic != topic.name) continue;
-    auto& partition = partition_of(destination);
-    partition.staged.clear();
-    partition.waiting.clear();
-    partition.scanned = partition.offered_last = BatchId(0);
-    partition.flash_last = buffer_.last_id();
-  }
-  log_info("pipeline", "the topic's batches are stamped anew",
-           {{"topic", topic.name}, {"partitions", topic.mapping.existing}, {"epoch", identity.epoch}});
   return {};
 }
 

@@ -11,7 +11,7 @@ struct Forwarder::Topic {
   bool mapping_persisted = false;
   bool count_known = false;     // told by the cluster on this run
   bool rehoming = false;        // nothing is offered until rehome() is done
-  std::vector<BatchId> damaged; // on flash, to be given up by rehome()
+  std::vector<BatchId> given_up; // damaged on flash, or refused by the cluster
 };
 
 struct Forwarder::Partition {

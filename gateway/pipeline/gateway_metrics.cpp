@@ -32,6 +32,8 @@ GatewayMetrics::GatewayMetrics(MetricsRegistry& r)
                               "Batches that the cluster has acknowledged")),
       lost(r.counter("tributary_gateway_lost_readings_total",
                      "Readings of batches that were found damaged on flash")),
+      refused(r.counter("tributary_gateway_refused_readings_total",
+                        "Readings of batches that the cluster refused for good")),
       buffer_errors(r.counter("tributary_gateway_buffer_errors_total",
                               "Failed transactions of the flash buffer")),
       intake_bytes(r.gauge("tributary_gateway_intake_bytes",

@@ -24,6 +24,7 @@ struct GatewayMetrics {
   Counter& acked;                // readings
   Counter& acked_batches;
   Counter& lost;                 // readings of batches that were damaged on flash
+  Counter& refused;              // readings of batches that the cluster refused for good
   Counter& buffer_errors;
 
   Gauge& intake_bytes;

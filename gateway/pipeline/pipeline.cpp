@@ -55,6 +55,18 @@ void Pipeline::on_reachable(bool reachable) {
   changed_.notify_one();
 }
 
+void Pipeline::on_rejected(BatchId id, const std::string& reason) {
+  const std::lock_guard guard(mutex_);
+  inbox_.rejected.emplace_back(id, reason);
+  changed_.notify_one();
+}
+
+void Pipeline::on_fenced(const std::string& reason) {
+  const std::lock_guard guard(mutex_);
+  inbox_.fenced = reason;
+  changed_.notify_one();
+}
+
 // Gives the events to the forwarder; false if it is time to stop.
 bool Pipeline::deliver() {
   Inbox taken;
@@ -66,6 +78,8 @@ bool Pipeline::deliver() {
   for (const bool reachable : taken.reachable) forwarder_->reachable(reachable);
   for (const auto& [topic, count] : taken.partition_counts) forwarder_->partition_count(topic, count);
   for (const auto id : taken.acked) forwarder_->acked(id);
+  for (auto& [id, reason] : taken.rejected) forwarder_->rejected(id, std::move(reason));
+  if (taken.fenced) forwarder_->fenced(*std::move(taken.fenced));
   return !taken.stopping;
 }
 

@@ -251,7 +251,7 @@ TEST_F(ForwarderTest, RandomCrashesOutagesAndLostAnswersLoseAndDoubleNothing) {
   options_.in_flight_bytes_max = 20'000;
   start();
   bool up = false;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1500; ++i) {
     switch (random.below(12)) {
       case 0:
         if (random.below(8) == 0) {
@@ -294,7 +294,7 @@ TEST_F(ForwarderTest, PowerCutsLoseOnlyReadingsYoungerThanDurableWithin) {
   start();
   std::deque<MonoTime> recent;  // of the readings stored in the last second
   int lost_at_most = 0;
-  for (int i = 0; i < 1500; ++i) {
+  for (int i = 0; i < 600; ++i) {
     const auto choice = random.below(30);
     if (choice == 0) {
       while (!recent.empty() && recent.front() <= clock_.mono_now() - options_.sealer.durable_within) {
@@ -382,6 +382,47 @@ TEST_F(ForwarderTest, ADamagedBatchOnFlashIsCountedAndTheRestGoesOn) {
   advance_and_step(milliseconds(2));
   deliver_all();
   expect_complete(20);
+}
+
+TEST_F(ForwarderTest, ABatchThatTheClusterRefusesIsKeptAsideAndTheRestGoesOnUnderANewEpoch) {
+  cluster_.topics["readings"] = 1;
+  routes_ = RouteTable::make({parse_route("sensors/+/+ -> readings partitions=1").value()}).value();
+  start();
+  cluster_answers();
+  store(1);
+  advance_and_step(milliseconds(2));
+  deliver_all();
+  const TopicPartition partition{"readings", PartitionIndex(0)};
+  for (int i = 0; i < 3; ++i) {  // one in flight, two behind it
+    store(1);
+    advance_and_step(milliseconds(750));
+  }
+  forwarder_->rejected(uplink_->reject(partition), "too large");
+  step();
+  store(1);
+  advance_and_step(milliseconds(2));
+  deliver_all();
+  EXPECT_EQ(metrics_.refused.value(), 1u);
+  EXPECT_EQ(cluster_.all().size(), 4u);
+  expect_complete(1);
+  EXPECT_TRUE(std::filesystem::exists(flash_folder_ / "flash/given-up-2.batch"));
+  EXPECT_EQ(buffer_->identity().epoch, ProducerEpoch(1));
+}
+
+TEST_F(ForwarderTest, AFencedProducerGivesWayToANewOne) {
+  start();
+  cluster_answers();
+  for (int i = 0; i < 12; ++i) store(i);
+  advance_and_step(milliseconds(2));
+  const auto before = buffer_->identity().producer_id;
+  uplink_->stop();  // it forgets what was offered
+  forwarder_->fenced("INVALID_PRODUCER_EPOCH");
+  step();
+  for (int i = 0; i < 12; ++i) store(i);
+  step();
+  deliver_all();
+  expect_complete();
+  EXPECT_NE(buffer_->identity().producer_id, before);
 }
 
 TEST_F(ForwarderTest, ATopicThatTheClusterDoesNotKnowHoldsUpNoOther) {

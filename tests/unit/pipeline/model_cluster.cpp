@@ -87,6 +87,12 @@ void ModelUplink::append_all() {
   }
 }
 
+BatchId ModelUplink::reject(const TopicPartition& partition) {
+  const auto id = offered_[partition].front().info.id;
+  offered_[partition].clear();
+  return id;
+}
+
 std::size_t ModelUplink::offered() const {
   std::size_t count = 0;
   for (const auto& [partition, queue] : offered_) count += queue.size();

@@ -64,6 +64,8 @@ class ModelUplink final : public UplinkPort {
   std::optional<BatchId> deliver(const TopicPartition& partition, bool acknowledge = true);
   /// Appends all that is offered; no answer gets back.
   void append_all();
+  /// Refuses the oldest batch offered for the partition, and forgets what follows it: its id.
+  BatchId reject(const TopicPartition& partition);
   [[nodiscard]] std::size_t offered() const;
 
   std::map<std::string, std::int32_t> wanted;

@@ -1,0 +1,145 @@
+// The forwarder's topics: how many partitions they have, and batches that need new stamps.
+
+#include "gateway/pipeline/forwarder_state.h"
+
+namespace tributary {
+
+void Forwarder::partition_count(const std::string& name, std::int32_t count) {
+  if (count <= 0) return;
+  auto& topic = topic_of(name);
+  topic.count_known = true;
+  if (topic.mapping.existing == count) return;
+  if (!topic.mapping_persisted && !backlog(topic)) {
+    topic.mapping = {count, count};
+    return;
+  }
+  log_info("pipeline", "the topic has another number of partitions than was assumed",
+           {{"topic", name}, {"assumed", topic.mapping.existing}, {"partitions", count}});
+  if (count < topic.mapping.existing) {
+    topic.rehoming = true;
+  } else {
+    topic.mapping_persisted = false;
+  }
+  topic.mapping.existing = count;
+}
+
+// After apply_acks(): what was acknowledged before a refusal is no longer in flight.
+void Forwarder::apply_rejections() {
+  for (const auto& [id, reason] : rejections_) {
+    const auto found = in_flight_.find(id);
+    if (found == in_flight_.end()) continue;
+    auto& partition = *found->second;
+    for (const auto& offered : partition.in_flight) {
+      if (offered.id != id) continue;
+      metrics_.refused.inc(static_cast<std::uint64_t>(offered.record_count));
+      log_error("pipeline", "the cluster refuses a batch for good, it is given up",
+                {{"batch", id},
+                 {"partition", fmt::to_string(partition.destination)},
+                 {"readings", offered.record_count},
+                 {"reason", reason}});
+    }
+    partition.topic->given_up.push_back(id);
+    partition.topic->rehoming = true;
+    forget_in_flight(partition);
+  }
+  rejections_.clear();
+  if (!fenced_) return;
+  log_error("pipeline", "another gateway uses this identity, or an older state was restored: taking a new "
+            "producer id", {{"reason", *fenced_}});
+  fenced_.reset();
+  renew_producer_ = true;
+  for (auto& [name, topic] : topics_) topic->rehoming = true;
+  for (auto& [destination, partition] : partitions_) forget_in_flight(*partition);
+}
+
+// The uplink has forgotten them, and they are not in the log: rehome() takes them from where they are.
+void Forwarder::forget_in_flight(Partition& partition) {
+  for (const auto& offered : partition.in_flight) {
+    in_flight_.erase(offered.id);
+    in_flight_bytes_ -= offered.size;
+  }
+  partition.in_flight.clear();
+}
+
+bool Forwarder::in_flight(const Topic& topic) const {
+  return std::any_of(in_flight_.begin(), in_flight_.end(),
+                     [&](const auto& entry) { return entry.second->topic == &topic; });
+}
+
+bool Forwarder::backlog(const Topic& topic) const {
+  bool any = false;
+  for (const auto& [destination, partition] : partitions_) {
+    any = any || (partition->topic == &topic && !partition->idle());
+  }
+  sealer_.visit_destinations([&](const TopicPartition& destination) {
+    any = any || destination.topic == topic.name;
+  });
+  return any;
+}
+
+Result<> Forwarder::settle_topics() {
+  for (auto& [name, topic] : topics_) {
+    if (topic->rehoming) {
+      if (!in_flight(*topic)) {
+        RETURN_IF_ERROR(rehome(*topic));
+      } else if (auto turn = shrunk_.turn()) {
+        log_warning("pipeline", "waiting for batches in flight before batches are given new partitions",
+                    {{"topic", name}});
+      }
+      continue;
+    }
+    if (topic->mapping.hashed != topic->mapping.existing && !backlog(*topic)) {
+      topic->mapping.hashed = topic->mapping.existing;
+      topic->mapping_persisted = false;
+      persist_mapping(*topic);
+    }
+  }
+  return {};
+}
+
+// Nothing of the topic is in flight. Any step that the buffer refuses is tried again by a later step().
+Result<> Forwarder::rehome(Topic& topic) {
+  if (clock_.mono_now() < buffer_retry_) return {};
+  if (!sealer_.empty()) RETURN_IF_ERROR(seal());
+  std::vector<BatchId> ids;
+  for (const auto& [id, batch] : tmpfs_) {
+    if (batch.partition->topic == &topic) ids.push_back(id);
+  }
+  if (!ids.empty()) {
+    ASSIGN_OR_RETURN(const bool spilled, spill_chunk(ids));
+    if (!spilled) return {};
+  }
+  RETURN_IF_ERROR(remove_acked_from_flash(clock_.mono_now(), true));
+  if (!acked_on_flash_.empty()) return {};
+  if (auto removed = buffer_.give_up(topic.given_up); !removed) {
+    buffer_failed("a batch that is given up stays on flash", removed.error());
+    return {};
+  }
+  topic.given_up.clear();
+  const auto renewal =
+      renew_producer_ ? FlashBuffer::Renewal::kProducer : FlashBuffer::Renewal::kEpoch;
+  if (auto done = buffer_.rehome(topic.name, topic.mapping, renewal); !done) {
+    buffer_failed("batches cannot be stamped anew", done.error());
+    return {};
+  }
+  renew_producer_ = false;
+  const auto& identity = buffer_.identity();
+  ASSIGN_OR_RETURN(const auto continuations, buffer_.continuations());
+  RETURN_IF_ERROR(intake_.bind({identity.intake_nonce, identity.producer_id, identity.epoch},
+                               continuations, buffer_.last_id()));
+  topic.rehoming = false;
+  topic.mapping_persisted = true;
+  for (const auto& destination : buffer_.destinations()) {
+    if (destination.topic != topic.name) continue;
+    auto& partition = partition_of(destination);
+    partition.staged.clear();
+    partition.waiting.clear();
+    partition.scanned = partition.offered_last = BatchId(0);
+    partition.flash_last = buffer_.last_id();
+  }
+  log_info("pipeline", "the topic's batches are stamped anew",
+           {{"topic", topic.name}, {"partitions", topic.mapping.existing}, {"epoch", identity.epoch}});
+  return {};
+}
+
+}  // namespace tributary
