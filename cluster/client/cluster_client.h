@@ -64,8 +64,8 @@ class ClusterClient {
 
   enum class AutoCreate { kNo, kAllow };
 
-  /// From the cache, or asked for. kNotFound if there is no such topic (with kAllow the broker may
-  /// create it, and the call waits for its leaders).
+  /// From the cache, or asked for. kNotFound if there is no such topic; with kAllow the broker may
+  /// create it, and the call waits until it has.
   [[nodiscard]] Result<TopicInfo> topic(const std::string& name, MonoTime deadline,
                                         AutoCreate auto_create = AutoCreate::kNo);
 
@@ -92,9 +92,11 @@ class ClusterClient {
 
   explicit ClusterClient(ClusterClientOptions options, std::vector<Endpoint> bootstrap);
 
-  /// One Metadata request to any broker; refreshes brokers and cached topics. `name` empty: all topics.
+  /// One Metadata request, to any broker that answers; refreshes the brokers. No names: all topics.
   [[nodiscard]] Result<std::vector<MetadataResponse::Topic>> ask_metadata(
-      const std::optional<std::string>& name, AutoCreate auto_create, MonoTime deadline);
+      const std::optional<std::vector<std::string>>& names, AutoCreate auto_create, MonoTime deadline);
+  [[nodiscard]] Result<std::vector<MetadataResponse::Topic>> ask_one(
+      const Endpoint& endpoint, const MetadataRequest& request, MonoTime deadline);
   [[nodiscard]] Result<std::shared_ptr<BrokerConnection>> connection_to(const Endpoint& endpoint);
   [[nodiscard]] std::vector<Endpoint> candidates() const;
   void learn(const MetadataResponse& response, const Endpoint& answered);

@@ -31,7 +31,7 @@ struct StartAt {
 enum class OnOutOfRange { kFail, kEarliest, kLatest };
 
 struct ConsumerOptions {
-  std::size_t fetch_bytes_max = 8u << 20;      // of one answer; one per broker is held at a time
+  std::size_t fetch_bytes_max = 8u << 20;      // of one answer; one per broker is fetched ahead
   std::size_t partition_bytes_max = 2u << 20;  // of one partition in an answer; a larger batch comes alone
   Duration fetch_wait = std::chrono::milliseconds(500);  // how long a broker may wait for data
   OnOutOfRange on_out_of_range = OnOutOfRange::kFail;
@@ -49,8 +49,9 @@ struct ConsumedBatch {
   Offset from{0};     // records below were not asked for: a batch is delivered whole
 };
 
-/// One thread at a time. Positions are the caller's to store: nothing is committed anywhere.
-/// Memory: one answer per broker (fetch_bytes_max, or one larger batch), beside what the caller keeps.
+/// One thread at a time; the client must outlive it. Positions are the caller's to store: nothing is committed anywhere.
+/// Memory: one answer per broker (fetch_bytes_max, or one larger batch) that is fetched ahead, beside
+/// the batches that the caller keeps.
 class Consumer {
  public:
   explicit Consumer(ClusterClient& client, ConsumerOptions options = {});
@@ -63,7 +64,8 @@ class Consumer {
   void unassign(const TopicPartition& partition);
 
   /// Batches that have arrived, in offset order within each partition; waits up to `timeout` for the
-  /// first, and gives none if there are none. Leader changes and lost connections are handled inside.
+  /// first (a little longer while a leader is looked for), and gives none if there are none. Leader
+  /// changes and lost connections are handled inside.
   /// Errors: kNotFound (the topic is gone), kOutOfRange (with OnOutOfRange::kFail; names the partition
   /// and the offsets there are), kCorrupt (names partition and offset), kUnavailable (unavailable_max).
   /// After an error the positions are as before, and poll may be called again.

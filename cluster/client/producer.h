@@ -37,7 +37,8 @@ struct ProducerOptions {
   std::function<void(const Error&)> on_trouble;
 };
 
-/// Has a thread of its own; send() and flush() may be called from any thread. acks=all.
+/// Has a thread of its own; send() and flush() may be called from any thread. acks=all. The client must
+/// outlive it.
 ///
 /// One batch per partition is in flight at a time, so that a retry never reorders; batches of different
 /// partitions of one leader share a request. The first failure that retrying cannot cure (or the

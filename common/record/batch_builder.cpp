@@ -74,12 +74,17 @@ void BatchBuilder::append(std::int64_t timestamp_ms, std::optional<ByteView> key
 }
 
 Result<Bytes> BatchBuilder::finish(const BatchOptions& options) {
+  if (!own_compressor_) own_compressor_.emplace();
+  return finish(options, *own_compressor_);
+}
+
+Result<Bytes> BatchBuilder::finish(const BatchOptions& options, Compressor& compressor) {
   CHECK(record_count_ > 0, "a batch has a record");
   auto codec = options.compression;
   ByteView content = records_;
   if (codec != Compression::kNone) {
     scratch_.clear();
-    RETURN_IF_ERROR(compressor_.compress(codec, options.level, records_, scratch_));
+    RETURN_IF_ERROR(compressor.compress(codec, options.level, records_, scratch_));
     if (scratch_.size() < records_.size()) content = scratch_;
     else codec = Compression::kNone;
   }

@@ -38,6 +38,8 @@ class BatchBuilder {
   /// it is stored with codec none. The builder is empty afterwards. There must be a record.
   /// Fails only if the codec runs out of memory; then the records are still there.
   [[nodiscard]] Result<Bytes> finish(const BatchOptions& options);
+  /// The same with a compressor of the caller's: one for many builders.
+  [[nodiscard]] Result<Bytes> finish(const BatchOptions& options, Compressor& compressor);
 
   /// Forgets the records, keeps the buffers.
   void clear();
@@ -48,7 +50,7 @@ class BatchBuilder {
   std::int64_t base_timestamp_ms_ = 0;
   std::int64_t max_timestamp_ms_ = 0;
   Bytes scratch_;
-  Compressor compressor_;
+  std::optional<Compressor> own_compressor_;
 };
 
 }  // namespace tributary

@@ -1,0 +1,152 @@
+#include "cluster/cli/consume_command.h"
+
+#include <algorithm>
+#include <map>
+
+#include "cluster/cli/record_printer.h"
+#include "cluster/cli/start_text.h"
+#include "cluster/client/consumer.h"
+#include "common/config/settings.h"
+#include "common/telemetry/log.h"
+
+namespace tributary {
+namespace {
+
+constexpr std::size_t kDecompressedBytesMax = 256u << 20;
+constexpr Duration kPoll = std::chrono::milliseconds(250);  // how soon a stop signal is noticed
+
+RecordFormat format_of(const std::string& name) {
+  if (name == "json") return RecordFormat::kJson;
+  return name == "raw" ? RecordFormat::kRaw : RecordFormat::kText;
+}
+
+class Consumption {
+ public:
+  Consumption(ClusterClient& client, const ConsumeFlags& flags, const ClusterFlags& cluster, const CommandIo& io)
+      : client_(client), flags_(flags), cluster_(cluster), io_(io), consumer_(client, options()) {}
+
+  Result<> run();
+
+ private:
+  [[nodiscard]] ConsumerOptions options();
+  Result<> assign();
+  Result<> print(const ConsumedBatch& batch);
+  void drop_finished();
+  [[nodiscard]] bool enough() const { return flags_.messages_max >= 0 && printed_ >= flags_.messages_max; }
+
+  ClusterClient& client_;
+  const ConsumeFlags& flags_;
+  const ClusterFlags& cluster_;
+  const CommandIo& io_;
+  OncePer trouble_{std::chrono::minutes(1)};
+  Consumer consumer_;
+  Decompressor decompressor_;
+  std::map<TopicPartition, Offset> ends_;  // of partitions that are still read; exclusive
+  std::int64_t printed_ = 0;
+  std::string text_;
+};
+
+ConsumerOptions Consumption::options() {
+  ConsumerOptions options;
+  options.on_out_of_range = OnOutOfRange::kEarliest;  // retention may overtake a slow reader
+  if (flags_.follow) options.unavailable_max = Duration::zero();
+  else options.unavailable_max = cluster_.timeout;
+  options.on_trouble = [this](const Error& error) {
+    if (error.code == Errc::kOutOfRange) io_.say(error.message);
+    else if (const auto turn = trouble_.turn()) io_.say(error.message + "; trying again");
+  };
+  return options;
+}
+
+Result<> Consumption::assign() {
+  const auto deadline = deadline_in(cluster_.timeout);
+  ASSIGN_OR_RETURN(const auto start, parse_start(flags_.from));
+  ASSIGN_OR_RETURN(const auto partitions, partitions_of(client_, flags_.topic, flags_.partition, deadline));
+  std::vector<std::pair<TopicPartition, StartAt>> starts, ends;
+  for (const auto& partition : partitions) {
+    starts.emplace_back(partition, start);
+    ends.emplace_back(partition, StartAt::latest());
+  }
+  ASSIGN_OR_RETURN(const auto from, resolve_offsets(client_, starts, deadline));
+  ASSIGN_OR_RETURN(const auto to, resolve_offsets(client_, ends, deadline));
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    if (!flags_.follow && from[i] >= to[i]) continue;
+    ends_[partitions[i]] = to[i];
+    consumer_.assign(partitions[i], from[i]);
+  }
+  return {};
+}
+
+Result<> Consumption::print(const ConsumedBatch& batch) {
+  text_.clear();
+  RETURN_IF_ERROR(for_each_record(batch, decompressor_, kDecompressedBytesMax, [&](const RecordView& record) {
+    const bool beyond = !flags_.follow && record.offset >= ends_.at(batch.partition);
+    if (beyond || enough()) return false;
+    append_record(text_, format_of(flags_.format), batch.partition, record);
+    ++printed_;
+    return true;
+  }));
+  return io_.output.write(text_);
+}
+
+void Consumption::drop_finished() {
+  if (flags_.follow) return;
+  std::erase_if(ends_, [&](const auto& entry) {
+    if (consumer_.position(entry.first) < entry.second) return false;
+    consumer_.unassign(entry.first);
+    return true;
+  });
+}
+
+Result<> Consumption::run() {
+  RETURN_IF_ERROR(assign());
+  while (!ends_.empty() && !enough() && !io_.stop.requested()) {
+    ASSIGN_OR_RETURN(const auto batches, consumer_.poll(kPoll));
+    for (const auto& batch : batches) RETURN_IF_ERROR(print(batch));
+    RETURN_IF_ERROR(io_.output.flush());
+    drop_finished();
+  }
+  return {};
+}
+
+}  // namespace
+
+void declare_consume_command(Settings& program, ConsumeFlags& flags) {
+  auto& consume = program.command(
+      "consume", "Prints records, up to those that are there when it starts; with --follow also what comes. "
+                 "Exit code 0 also when it is stopped by SIGINT or its output is closed");
+  consume.flag_only("--topic,-t", flags.topic, "The topic").placeholder("TOPIC").required();
+  consume.flag_only("--from", flags.from, "earliest, latest, an offset, a time (2026-07-01T12:00:00Z) or @MILLISECONDS since 1970")
+      .placeholder("START").check([](const std::string& text) -> Result<> {
+        RETURN_IF_ERROR(parse_start(text));
+        return {};
+      });
+  consume.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").default_text("all");
+  consume.flag_only("--format", flags.format, "text: time, place, key, value; json: an object a line; raw: the value a line")
+      .choices({"text", "json", "raw"});
+  consume.flag_only("--follow,-f", flags.follow, "Go on with records as they come, until stopped");
+  consume.flag_only("--max-messages,-n", flags.messages_max, "End after so many records").placeholder("N")
+      .default_text("no limit");
+  consume.example("tributary consume --topic readings --from latest --follow");
+  consume.example("tributary consume -t readings --partition 0 --from 1200 -n 10 --format json");
+  consume.example("tributary consume -t readings --from 2026-07-01T12:00:00Z --format raw | head");
+}
+
+Result<> consume_command(const ClusterFlags& cluster, const ConsumeFlags& flags, const CommandIo& io) {
+  ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
+  return Consumption(*client, flags, cluster, io).run();
+}
+
+Result<std::vector<TopicPartition>> partitions_of(ClusterClient& client, const std::string& topic, std::int32_t only,
+                                                  MonoTime deadline) {
+  ASSIGN_OR_RETURN(const auto info, client.topic(topic, deadline));
+  std::vector<TopicPartition> partitions;
+  for (const auto& partition : info.partitions)
+    if (only < 0 || partition.index.value() == only) partitions.push_back({topic, partition.index});
+  if (partitions.empty())
+    return fail(Errc::kNotFound, fmt::format("topic {} has no partition {}; it has 0 to {}", topic, only,
+                                             info.partitions.size() - 1));
+  return partitions;
+}
+
+}  // namespace tributary

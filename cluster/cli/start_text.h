@@ -1,0 +1,14 @@
+#pragma once
+// What --from takes.
+
+#include <string_view>
+
+#include "cluster/client/consumer.h"
+
+namespace tributary {
+
+/// "earliest", "latest", an offset ("1234"), a time (RFC 3339, or "@1700000000000": milliseconds since the
+/// Unix epoch). kInvalidArgument names these.
+[[nodiscard]] Result<StartAt> parse_start(std::string_view text);
+
+}  // namespace tributary

@@ -1,0 +1,139 @@
+#include "cluster/cli/topic_command.h"
+
+#include "cluster/cli/text.h"
+#include "cluster/client/admin.h"
+#include "common/base/topic_name.h"
+#include "common/config/settings.h"
+
+namespace tributary {
+namespace {
+
+std::string id_list(const std::vector<BrokerId>& ids) {
+  std::string text;
+  for (const auto id : ids) text += fmt::format("{}{}", text.empty() ? "" : ",", id);
+  return text.empty() ? "-" : text;
+}
+
+std::string json_of(const std::string& text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+std::string json_of(const TopicDescription& topic) {
+  auto out = fmt::format("{{\"name\":{},\"internal\":{},\"partitions\":[", json_of(topic.info.name), topic.info.internal);
+  for (std::size_t i = 0; i < topic.info.partitions.size(); ++i) {
+    const auto& partition = topic.info.partitions[i];
+    out += fmt::format("{}{{\"partition\":{},\"leader\":{},\"leader_epoch\":{},\"replicas\":[{}],\"in_sync\":[{}]",
+                       i > 0 ? "," : "", partition.index, partition.leader, partition.leader_epoch,
+                       fmt::join(partition.replicas, ","), fmt::join(partition.in_sync, ","));
+    for (const auto& offsets : topic.offsets)
+      if (offsets.index == partition.index)
+        out += fmt::format(",\"earliest\":{},\"latest\":{}", offsets.earliest, offsets.latest);
+    out += '}';
+  }
+  out += "],\"configs\":{";
+  for (std::size_t i = 0; i < topic.configs.size(); ++i)
+    out += fmt::format("{}{}:{}", i > 0 ? "," : "", json_of(topic.configs[i].name), json_of(topic.configs[i].value));
+  return out + "}}\n";
+}
+
+std::string text_of(const TopicDescription& topic) {
+  auto out = fmt::format("topic {}{}, {} partitions\n\n", topic.info.name, topic.info.internal ? " (internal)" : "",
+                         topic.info.partitions.size());
+  out += fmt::format("{:>9} {:>7} {:>6} {:>12} {:>12} {:>12}  {:<12} {}\n", "PARTITION", "LEADER", "EPOCH", "EARLIEST",
+                     "LATEST", "RECORDS", "REPLICAS", "IN SYNC");
+  for (const auto& partition : topic.info.partitions) {
+    std::string earliest = "-", latest = "-", records = "-";
+    for (const auto& offsets : topic.offsets) {
+      if (offsets.index != partition.index) continue;
+      earliest = fmt::format("{}", offsets.earliest);
+      latest = fmt::format("{}", offsets.latest);
+      records = std::to_string(offsets.latest - offsets.earliest);
+    }
+    out += fmt::format("{:>9} {:>7} {:>6} {:>12} {:>12} {:>12}  {:<12} {}\n", partition.index.value(),
+                       partition.leader == kNoBroker ? "none" : std::to_string(partition.leader.value()),
+                       partition.leader_epoch.value(), earliest, latest, records, id_list(partition.replicas),
+                       id_list(partition.in_sync));
+  }
+  out += "\n";
+  for (const auto& config : topic.configs)
+    out += fmt::format("{} = {}{}\n", config.name, config.value, config.is_default ? "" : "  (set on the topic)");
+  return out;
+}
+
+}  // namespace
+
+void declare_topic_commands(Settings& program, TopicFlags& flags) {
+  auto& topic = program.command("topic", "Creates, lists, describes and deletes topics");
+  auto& create = topic.command("create", "Creates a topic. Exit code 1 if it exists already or is refused");
+  create.argument("NAME", flags.name, "1 to 249 of a-z A-Z 0-9 . _ -");
+  create.flag_only("--partitions,-p", flags.partitions, "How many partitions").placeholder("N")
+      .default_text("the broker's num.partitions");
+  create.flag_only("--replication-factor", flags.replication_factor, "How many brokers hold each partition")
+      .placeholder("N").default_text("the broker's");
+  create.flag_only("--set", flags.configs, "A configuration of the topic").placeholder("KEY=VALUE");
+  create.flag_only("--if-not-exists", flags.if_not_exists, "An existing topic is no error");
+  create.example("tributary topic create readings --partitions 4");
+  create.example("tributary topic create raw --set segment.bytes=67108864 --if-not-exists");
+  auto& list = topic.command("list", "Lists all topics, one a line: name and number of partitions");
+  list.flag_only("--json", flags.json, "One JSON object a line");
+  list.example("tributary topic list");
+  auto& describe = topic.command("describe", "Shows a topic's partitions, offsets and configuration. Exit code 1 if there is none");
+  describe.argument("NAME", flags.name, "The topic");
+  describe.flag_only("--json", flags.json, "As one JSON object");
+  describe.example("tributary topic describe readings");
+  auto& remove = topic.command("delete", "Deletes a topic and all its records, at once and for good");
+  remove.argument("NAME", flags.name, "The topic");
+  remove.flag_only("--if-exists", flags.if_exists, "A missing topic is no error");
+  remove.example("tributary topic delete readings");
+}
+
+Result<> create_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io) {
+  RETURN_IF_ERROR(validate_topic_name(flags.name));
+  NewTopic topic{flags.name, flags.partitions, flags.replication_factor, {}};
+  for (const auto& config : flags.configs) {
+    const auto equals = config.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Errc::kInvalidArgument, fmt::format("--set \"{}\": expected KEY=VALUE", config));
+    topic.configs.emplace_back(config.substr(0, equals), config.substr(equals + 1));
+  }
+  ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
+  const auto created = create_topic(*client, topic, deadline_in(cluster.timeout));
+  if (!created && created.error().code == Errc::kAlreadyExists && flags.if_not_exists)
+    return io.output.write(fmt::format("topic {} exists already\n", flags.name));
+  if (!created) return created;
+  return io.output.write(fmt::format("created topic {}\n", flags.name));
+}
+
+Result<> list_topics_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io) {
+  ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
+  ASSIGN_OR_RETURN(const auto topics, client->topics(deadline_in(cluster.timeout)));
+  std::size_t width = 0;
+  for (const auto& topic : topics) width = std::max(width, topic.name.size());
+  for (const auto& topic : topics) {
+    if (flags.json)
+      RETURN_IF_ERROR(io.output.write(fmt::format("{{\"name\":{},\"partitions\":{},\"internal\":{}}}\n",
+                                                  json_of(topic.name), topic.partitions.size(), topic.internal)));
+    else
+      RETURN_IF_ERROR(io.output.write(fmt::format("{:<{}}  {}\n", topic.name, width, topic.partitions.size())));
+  }
+  return {};
+}
+
+Result<> describe_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io) {
+  ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
+  ASSIGN_OR_RETURN(const auto topic, describe_topic(*client, flags.name, deadline_in(cluster.timeout)));
+  return io.output.write(flags.json ? json_of(topic) : text_of(topic));
+}
+
+Result<> delete_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io) {
+  ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
+  const auto deleted = delete_topic(*client, flags.name, deadline_in(cluster.timeout));
+  if (!deleted && deleted.error().code == Errc::kNotFound && flags.if_exists)
+    return io.output.write(fmt::format("topic {} does not exist\n", flags.name));
+  if (!deleted) return deleted;
+  return io.output.write(fmt::format("deleted topic {}\n", flags.name));
+}
+
+}  // namespace tributary
