@@ -52,9 +52,15 @@ Result<> LogDirectory::prepare(const LogDirectoryOptions& options) {
   }
   ASSIGN_OR_RETURN(const auto names, fs_.list(folder_));
   RETURN_IF_ERROR(check_identity(options, names));
+  ASSIGN_OR_RETURN(log_start_offsets_, load_checkpoint(std::string(kLogStartOffsets)));
+  ASSIGN_OR_RETURN(recovery_points_, load_checkpoint(std::string(kRecoveryPoints)));
   RETURN_IF_ERROR(take_inventory(names));
-  RETURN_IF_ERROR(load_checkpoints());
-  return forget_clean_stop();
+  RETURN_IF_ERROR(forget_points_of_missing());
+  was_clean_ = fs_.exists(path_of(kCleanShutdown));
+  if (was_clean_) RETURN_IF_ERROR(fs_.remove(path_of(kCleanShutdown)));
+  // For what was removed here, and for what a process created that was killed before it could sync:
+  // a partition that is found is served, and must not vanish with the next power cut.
+  return fs_.sync_directory(folder_);
 }
 
 /// Also makes the new folders durable: else a power cut could take the data with its folder.
@@ -98,35 +104,58 @@ Result<> LogDirectory::check_identity(const LogDirectoryOptions& options,
 }
 
 Result<> LogDirectory::take_inventory(const std::vector<std::string>& names) {
-  bool removed = false;
   for (const auto& name : names) {
     const auto path = path_of(name);
     const auto partition = parse_partition_folder_name(name);
-    if (!partition && !is_deleted_folder_name(name)) {
-      if (fs_.list(path)) warnings_.push_back(fmt::format("{} is not a partition's folder; left alone", path));
+    const bool deleted = is_deleted_folder_name(name);
+    const bool folder = fs_.list(path).has_value();
+    if (folder ? !partition && !deleted : partition || deleted) {
+      warnings_.push_back(fmt::format("{} is not a partition's folder; left alone", path));
       continue;
     }
-    if (!fs_.list(path)) {
-      warnings_.push_back(fmt::format("{} is not a folder; left alone", path));
-      continue;
+    if (!folder) continue;
+    bool keep = false;
+    if (partition) {
+      ASSIGN_OR_RETURN(keep, add_partition(*partition));
     }
-    if (!partition) {
-      RETURN_IF_ERROR(remove_recursively(fs_, path));
-      removed = true;
-      continue;
-    }
-    FoundPartition found{*partition, std::nullopt};
-    const auto metadata = read_file(fs_, path + "/" + std::string(kPartitionMetadata), kSmallFileMax);
-    if (metadata) {
-      const auto topic_id = parse_partition_metadata(as_string_view(*metadata));
-      if (topic_id) found.topic_id = *topic_id;
-      else warnings_.push_back(fmt::format("{}/{}: {}", path, kPartitionMetadata, topic_id.error().message));
-    } else if (metadata.error().code != Errc::kNotFound) {
-      warnings_.push_back(metadata.error().message);
-    }
-    found_.push_back(std::move(found));
+    if (!keep) RETURN_IF_ERROR(remove_recursively(fs_, path));
   }
-  return removed ? fs_.sync_directory(folder_) : Result<>{};
+  return {};
+}
+
+/// False if the folder is what an interrupted creation left: that writes partition.metadata before all
+/// else.
+Result<bool> LogDirectory::add_partition(const TopicPartition& partition) {
+  const auto folder = path_of(partition_folder_name(partition));
+  const auto path = folder + "/" + std::string(kPartitionMetadata);
+  FoundPartition found{partition, std::nullopt};
+  const auto metadata = read_file(fs_, path, kSmallFileMax);
+  if (metadata) {
+    const auto topic_id = parse_partition_metadata(as_string_view(*metadata));
+    if (topic_id) found.topic_id = *topic_id;
+    else warnings_.push_back(fmt::format("{}: {}", path, topic_id.error().message));
+  } else {
+    const auto point = recovery_points_.find(partition);
+    const bool had_records = point != recovery_points_.end() && point->second > Offset(0);
+    ASSIGN_OR_RETURN(const bool has_records, holds_records(folder));
+    if (metadata.error().code == Errc::kNotFound && !had_records && !has_records) return false;
+    warnings_.push_back(metadata.error().message);
+  }
+  found_.push_back(std::move(found));
+  untouched_.insert(partition);
+  return true;
+}
+
+Result<bool> LogDirectory::holds_records(const std::string& path) const {
+  ASSIGN_OR_RETURN(const auto names, fs_.list(path));
+  for (const auto& name : names) {
+    const auto parsed = parse_segment_file_name(name);
+    if (!parsed || parsed->suffix != kLogSuffix) continue;
+    ASSIGN_OR_RETURN(const auto file, fs_.open(path + "/" + name, OpenMode::kRead));
+    ASSIGN_OR_RETURN(const auto bytes, file->size());
+    if (bytes > 0) return true;
+  }
+  return false;
 }
 
 Result<OffsetCheckpoint> LogDirectory::load_checkpoint(const std::string& name) {
@@ -139,24 +168,11 @@ Result<OffsetCheckpoint> LogDirectory::load_checkpoint(const std::string& name) 
   return OffsetCheckpoint{};
 }
 
-Result<> LogDirectory::load_checkpoints() {
-  ASSIGN_OR_RETURN(log_start_offsets_, load_checkpoint(std::string(kLogStartOffsets)));
-  ASSIGN_OR_RETURN(const auto all, load_checkpoint(std::string(kRecoveryPoints)));
-  for (const auto& found : found_) {
-    untouched_.insert(found.partition);
-    const auto point = all.find(found.partition);
-    if (point != all.end()) recovery_points_.insert(*point);
-  }
-  // A partition that is created again under an old name must not find the old one's point.
-  return recovery_points_.size() == all.size() ? Result<>{} : write_checkpoint();
-}
-
-Result<> LogDirectory::forget_clean_stop() {
-  const auto path = path_of(kCleanShutdown);
-  was_clean_ = fs_.exists(path);
-  if (!was_clean_) return {};
-  RETURN_IF_ERROR(fs_.remove(path));
-  return fs_.sync_directory(folder_);
+/// A partition that is created again under an old name must not find the old one's point.
+Result<> LogDirectory::forget_points_of_missing() {
+  const auto forgotten = std::erase_if(
+      recovery_points_, [this](const auto& point) { return !untouched_.contains(point.first); });
+  return forgotten > 0 ? write_checkpoint() : Result<>{};
 }
 
 // ---- Partitions ----------------------------------------------------------------------------------

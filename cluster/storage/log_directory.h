@@ -41,8 +41,8 @@ struct FoundPartition {
 /// at most once at a time (the caller's duty).
 class LogDirectory {
  public:
-  /// Locks the folder, checks whose it is, finishes interrupted deletions, notes whether the last stop
-  /// was clean and durably forgets it (blocks on syncs).
+  /// Locks the folder, checks whose it is, finishes interrupted deletions, undoes interrupted
+  /// creations, notes whether the last stop was clean and durably forgets it (blocks on syncs).
   /// Errors: kLocked; kInvalidArgument (another broker's or cluster's); kUnsupported (another
   /// version); kCorrupt (unreadable meta.properties, or partitions without one); kIo, kNoSpace.
   [[nodiscard]] static Result<std::unique_ptr<LogDirectory>> open(FileSystem& fs, const Clock& clock,
@@ -60,7 +60,7 @@ class LogDirectory {
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
   /// Creates the folder with its partition.metadata, durably (blocks on syncs), and opens the log.
-  /// kAlreadyExists. If it never returns, the partition may be found at the next open, empty.
+  /// kAlreadyExists. If it never returns, the partition is found at the next open, empty, or not at all.
   [[nodiscard]] Result<std::unique_ptr<Log>> create_log(const TopicPartition& partition,
                                                         const Uuid& topic_id,
                                                         const LogConfig& config);
@@ -89,10 +89,11 @@ class LogDirectory {
   [[nodiscard]] Result<> prepare(const LogDirectoryOptions& options);
   [[nodiscard]] Result<> check_identity(const LogDirectoryOptions& options,
                                         const std::vector<std::string>& names);
-  [[nodiscard]] Result<> forget_clean_stop();
   [[nodiscard]] Result<> take_inventory(const std::vector<std::string>& names);
+  [[nodiscard]] Result<bool> add_partition(const TopicPartition& partition);
+  [[nodiscard]] Result<bool> holds_records(const std::string& path) const;
   [[nodiscard]] Result<OffsetCheckpoint> load_checkpoint(const std::string& name);
-  [[nodiscard]] Result<> load_checkpoints();
+  [[nodiscard]] Result<> forget_points_of_missing();
   [[nodiscard]] Result<std::unique_ptr<Log>> open_folder(const TopicPartition& partition,
                                                          const LogConfig& config);
   [[nodiscard]] std::string path_of(std::string_view name) const {

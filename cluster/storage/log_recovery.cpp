@@ -231,11 +231,11 @@ Result<> LogRecovery::check_end() {
 }
 
 /// What survived a process's death in the page cache is not durable yet: without this it could be
-/// served, and then lost by a power cut.
+/// served, and then lost by a power cut. It is written again, not only synced: after a failed fdatasync
+/// the kernel takes the pages for clean, and another fdatasync would succeed without writing them.
 Result<> LogRecovery::make_durable() {
   for (auto number = first_dirty_; number < log_.segments->size(); ++number) {
-    ASSIGN_OR_RETURN(const auto file, log_.segments->use(number).file());
-    RETURN_IF_ERROR(file->sync_data());
+    RETURN_IF_ERROR(log_.segments->use(number).rewrite_and_sync(durable_));
   }
   if (first_dirty_ < log_.segments->size()) RETURN_IF_ERROR(fs_.sync_directory(folder_));
   return log_.epochs->save();

@@ -173,8 +173,9 @@ Result<> Segment::rebuild_indexes() {
 
 Result<> Segment::visit_from(Offset from, const Visitor& visit) {
   RETURN_IF_ERROR(ensure_loaded());
+  from = std::max(from, base_offset_);
   if (from >= end_offset_) return {};
-  ASSIGN_OR_RETURN(const auto start, find(std::max(from, base_offset_)));
+  ASSIGN_OR_RETURN(const auto start, find(from));
   ASSIGN_OR_RETURN(const auto log, file());
   BatchScanner scanner(*log, start.position, size_bytes_, ScanCheck::kHeaders,
                        BatchScanner::kRecoveryWindow);
@@ -197,6 +198,28 @@ Result<> Segment::cut_tail() {
   RETURN_IF_ERROR(log->truncate(size_bytes_));
   tail_torn_ = false;
   return {};
+}
+
+Result<> Segment::rewrite_and_sync(Offset from) {
+  ASSIGN_OR_RETURN(const auto log, file());
+  auto position = size_bytes_;
+  from = std::max(from, base_offset_);
+  if (from < end_offset_) {
+    ASSIGN_OR_RETURN(const auto first, find(from));
+    position = first.position;
+  }
+  constexpr std::size_t kPartBytes = 1u << 20;
+  Bytes part(std::min<std::uint64_t>(kPartBytes, size_bytes_ - position));
+  while (position < size_bytes_) {
+    part.resize(std::min<std::uint64_t>(part.size(), size_bytes_ - position));
+    ASSIGN_OR_RETURN(const auto count, log->read_at(position, part));
+    if (count < part.size())
+      return corrupt_at(position, Error{Errc::kCorrupt, "the file has become shorter"});
+    const std::array parts{ByteView(part)};
+    RETURN_IF_ERROR(log->write_at(position, parts));
+    position += count;
+  }
+  return log->sync_data();
 }
 
 // ---- Appending -----------------------------------------------------------------------------------

@@ -72,6 +72,9 @@ class Segment {
   /// Cuts the file to size_bytes(). Not durable until synced.
   [[nodiscard]] Result<> cut_tail();
 
+  /// Writes the batches from `from` on again, as they are, and syncs them.
+  [[nodiscard]] Result<> rewrite_and_sync(Offset from);
+
   // ---- Appending ----
 
   /// Whether batches up to `last_offset` (inclusive), `bytes` in all, still belong here. By size,

@@ -233,6 +233,33 @@ TEST_F(LogDirectoryTest, StrayFoldersAndFilesAreLeftAlone) {
   EXPECT_TRUE(fs_->exists(options_.folder + "/notes-1"));
 }
 
+TEST_F(LogDirectoryTest, AnInterruptedCreationIsUndone) {
+  Open();
+  ASSERT_TRUE(fs_->create_directories(options_.folder + "/readings-0"));
+  ASSERT_TRUE(fs_->open(options_.folder + "/readings-0/00000000000000000000.log", OpenMode::kCreate));
+  Open();
+  EXPECT_TRUE(FoundNames().empty());
+  Create();
+}
+
+TEST_F(LogDirectoryTest, RecordsWithoutMetadataAreKept) {
+  Open();
+  auto log = Create();
+  ASSERT_TRUE(log->append(batch({}), LeaderEpoch(0)));
+  ASSERT_TRUE(log->flush());
+  log.reset();
+  ASSERT_TRUE(fs_->remove(options_.folder + "/readings-0/partition.metadata"));
+  Open();
+  EXPECT_EQ(FoundNames(), std::vector<std::string>{"readings-0"});
+  EXPECT_EQ(directory_->warnings().size(), 1u);
+  directory_->set_recovery_point(kPartition, Offset(1));
+  ASSERT_TRUE(directory_->write_checkpoint());
+  ASSERT_TRUE(fs_->remove(options_.folder + "/readings-0/00000000000000000000.log"));
+  Open();
+  EXPECT_EQ(FoundNames(), std::vector<std::string>{"readings-0"});
+  EXPECT_EQ(directory_->open_log(kPartition, {}).error().code, Errc::kCorrupt);
+}
+
 TEST_F(LogDirectoryTest, APartitionWithDamagedMetadataIsFoundWithoutItsId) {
   Open();
   Create().reset();

@@ -1,0 +1,75 @@
+#pragma once
+// What must be true of a broker's data folder after a crash.
+
+#include <string>
+#include <vector>
+
+#include "cluster/storage/log_directory.h"
+#include "tests/sim/files/simulated_file_system.h"
+
+namespace tributary::sim {
+
+inline constexpr const char* kDataFolder = "/data";
+
+/// A batch that a producer sent, in the order of the log.
+struct SentBatch {
+  ProducerId producer = kNoProducerId;
+  ProducerEpoch epoch = kNoProducerEpoch;
+  std::int32_t count = 1;
+  Offset base_offset{0};
+  Bytes stored;  // as the log must hold it
+  [[nodiscard]] Offset next_offset() const { return base_offset + count; }
+};
+
+/// What is known of one partition at the moment of the crash.
+struct PartitionTruth {
+  TopicPartition partition;
+  Uuid topic_id;
+  bool may_be_missing = false;  // being created or deleted
+  std::vector<SentBatch> sent;  // all that was appended, or was being appended
+  Offset acked_end{0};          // exclusive: acknowledged below
+};
+
+using Truth = std::vector<PartitionTruth>;
+
+[[nodiscard]] LogDirectoryOptions directory_options();
+[[nodiscard]] LogConfig log_config();
+
+/// Opens the folder that a crash left and checks it against `truth`:
+/// - every partition is found, opens without help, and starts at offset 0;
+/// - its batches are the first ones that were sent, with the same bytes, at least all acknowledged ones;
+/// - the last five batches of each producer that are in the log are duplicates with their old offset,
+///   older ones are known as duplicates or fenced; what was lost can be sent again and is there once.
+/// Then, by chance: a crash during the opening, a power cut right after it, a clean stop; and all again.
+/// Returns the first thing that is wrong.
+class CrashCheck {
+ public:
+  CrashCheck(const Truth& truth, Random& random) : truth_(truth), random_(random) {}
+  [[nodiscard]] Result<> run(SimulatedFileSystem& image);
+
+  /// How many folders were opened so far, those of nested crashes included.
+  [[nodiscard]] std::uint64_t opened() const { return opened_; }
+
+ private:
+  struct OpenPartition {
+    PartitionTruth truth;
+    std::unique_ptr<Log> log;
+    std::size_t recovered = 0;  // batches found
+  };
+  using Opened = std::vector<OpenPartition>;
+
+  [[nodiscard]] Result<> check(SimulatedFileSystem& image, const Truth& truth, int depth);
+  [[nodiscard]] Result<Opened> open_all(SimulatedFileSystem& image, const Truth& truth,
+                                        std::unique_ptr<LogDirectory>& directory);
+  [[nodiscard]] Result<> check_content(OpenPartition& open);
+  [[nodiscard]] Result<> send_again(OpenPartition& open);
+  [[nodiscard]] Result<> expect_known(OpenPartition& open, std::size_t index);
+  [[nodiscard]] Result<> expect_new(OpenPartition& open, std::size_t index);
+
+  const Truth& truth_;
+  Random& random_;
+  FakeClock clock_;
+  std::uint64_t opened_ = 0;
+};
+
+}  // namespace tributary::sim

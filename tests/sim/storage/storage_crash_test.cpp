@@ -1,0 +1,70 @@
+// The storage promise: whatever moment the power goes, every acknowledged batch is there, none twice,
+// and the log opens without help.
+//
+// TRIBUTARY_SIM_SEED=n   the first seed (default: a random one, printed)
+// TRIBUTARY_SIM_RUNS=n   how many seeds (default 4)
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/sim/storage/crash_workload.h"
+
+namespace tributary::sim {
+namespace {
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+struct Tally {
+  std::uint64_t boundaries = 0;
+  std::uint64_t images = 0;
+  std::uint64_t opened = 0;
+};
+
+/// Runs the workload of one seed and checks what a crash leaves at each of its boundaries.
+Result<> crash_everywhere(std::uint64_t seed, int steps, Tally& tally) {
+  SeededRandom random(seed ^ 0x5eed);
+  Result<> first_wrong;
+  CrashWorkload workload(seed, [&](const SimulatedFileSystem& disk, const Truth& truth) {
+    if (!first_wrong) return;
+    ++tally.boundaries;
+    for (int variant = 0; variant < 3 && first_wrong; ++variant) {
+      ++tally.images;
+      // The power goes, or only the process.
+      const auto image = variant == 0 && random.below(3) == 0 ? disk.copy() : disk.after_power_cut(random);
+      CrashCheck check(truth, random);
+      const auto checked = check.run(*image);
+      tally.opened += check.opened();
+      if (!checked)
+        first_wrong = in_context(fmt::format("boundary {}, variant {}", tally.boundaries, variant), checked.error());
+    }
+  });
+  const auto ran = workload.run(steps);
+  if (!first_wrong) return first_wrong;
+  return ran;
+}
+
+TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) {
+  const auto first_seed = from_environment("TRIBUTARY_SIM_SEED", random_u64_from_os() % 1'000'000);
+  const auto runs = from_environment("TRIBUTARY_SIM_RUNS", 4);
+  Tally total;
+  for (std::uint64_t seed = first_seed; seed < first_seed + runs; ++seed) {
+    Tally tally;
+    const auto result = crash_everywhere(seed, 250, tally);
+    total.boundaries += tally.boundaries;
+    total.images += tally.images;
+    total.opened += tally.opened;
+    ASSERT_TRUE(result) << "TRIBUTARY_SIM_SEED=" << seed << ": " << result.error().message;
+  }
+  std::printf("seeds %llu to %llu: %llu boundaries, %llu crash images, %llu folders opened\n",
+              static_cast<unsigned long long>(first_seed), static_cast<unsigned long long>(first_seed + runs - 1),
+              static_cast<unsigned long long>(total.boundaries), static_cast<unsigned long long>(total.images),
+              static_cast<unsigned long long>(total.opened));
+  EXPECT_GT(total.images, 1000 * runs);
+}
+
+}  // namespace
+}  // namespace tributary::sim
