@@ -24,20 +24,20 @@ LogDirectoryOptions directory_options() {
 
 LogConfig log_config() {
   LogConfig config;
-  config.segment_bytes = 3000;
-  config.index_interval_bytes = 400;
+  config.segment_bytes = 1200;
+  config.index_interval_bytes = 200;
   return config;
 }
 
 Result<> CrashCheck::run(SimulatedFileSystem& image) { return check(image, truth_, 0); }
 
 Result<> CrashCheck::check(SimulatedFileSystem& image, const Truth& truth, int depth) {
-  constexpr int kDepthMax = 2;
+  constexpr int kDepthMax = 1;
   ++opened_;
   std::vector<std::unique_ptr<SimulatedFileSystem>> crashed_while_opening;
   if (depth < kDepthMax)
     image.set_hook([&](SimulatedFileSystem::Operation, const std::string&) -> Result<> {
-      if (random_.below(20) == 0)
+      if (random_.below(40) == 0)
         crashed_while_opening.push_back(random_.below(2) == 0 ? image.copy() : image.after_power_cut(random_));
       return {};
     });
@@ -48,7 +48,8 @@ Result<> CrashCheck::check(SimulatedFileSystem& image, const Truth& truth, int d
   for (const auto& crashed : crashed_while_opening)
     if (auto result = check(*crashed, truth, depth + 1); !result)
       return in_context("after a crash while opening", result.error());
-  if (depth == kDepthMax) return {};
+  if (depth == kDepthMax && random_.below(4) > 0) return {};
+  if (depth > kDepthMax) return {};
 
   // What a log shows after opening is stable from then on.
   Truth stable;

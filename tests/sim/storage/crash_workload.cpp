@@ -7,7 +7,7 @@
 namespace tributary::sim {
 namespace {
 constexpr std::size_t kPartitionsMax = 3;
-constexpr std::size_t kBatchesMax = 60;  // then the partition is deleted, so that images stay small
+constexpr std::size_t kBatchesMax = 25;  // then the partition is deleted, so that images stay small
 }  // namespace
 
 CrashWorkload::CrashWorkload(std::uint64_t seed, Boundary boundary)
@@ -36,27 +36,27 @@ Result<> CrashWorkload::step() {
   const auto partition = random_.below(partitions_.size());
   const auto dice = random_.below(1000);
   if (dice < 500) return append_new(partition);
-  if (dice < 580) return append_duplicate(partition);
-  if (dice < 720) return begin_flush(partition), Result<>{};
-  if (dice < 880) return complete_flush();
-  if (dice < 910) {
+  if (dice < 560) return append_duplicate(partition);
+  if (dice < 700) return begin_flush(partition), Result<>{};
+  if (dice < 840) return complete_flush();
+  if (dice < 890) {
     for (std::size_t i = 0; i < partitions_.size(); ++i)
       directory_->set_recovery_point(truth_[i].partition, partitions_[i].log->stable_offset());
     const auto written = directory_->write_checkpoint();
     return disk_full_ ? Result<>{} : written;
   }
-  if (dice < 930) {
+  if (dice < 910) {
     disk_full_ = !disk_full_;
     fs_->set_capacity(1u << 30);
     if (disk_full_) fs_->set_capacity(fs_->used_bytes() + random_.below(1500));
     return {};
   }
   if (disk_full_) return {};  // stops and topics with a full disk are another test's
-  if (dice < 950) return partitions_.size() < kPartitionsMax ? create_partition() : Result<>{};
-  if (dice < 960) return kill();
-  if (dice < 970) return power_cut();
-  if (dice < 980) return stop_cleanly();
-  if (dice < 985) {
+  if (dice < 935) return partitions_.size() < kPartitionsMax ? create_partition() : Result<>{};
+  if (dice < 945) return kill();
+  if (dice < 955) return power_cut();
+  if (dice < 965) return stop_cleanly();
+  if (dice < 975) {
     begin_flush(partition);
     fail_next_sync_ = !outstanding_.empty();
     const auto completed = complete_flush();

@@ -2,7 +2,7 @@
 // and the log opens without help.
 //
 // TRIBUTARY_SIM_SEED=n   the first seed (default: a random one, printed)
-// TRIBUTARY_SIM_RUNS=n   how many seeds (default 4)
+// TRIBUTARY_SIM_RUNS=n   how many seeds (default 6)
 
 #include <gtest/gtest.h>
 
@@ -31,7 +31,7 @@ Result<> crash_everywhere(std::uint64_t seed, int steps, Tally& tally) {
   CrashWorkload workload(seed, [&](const SimulatedFileSystem& disk, const Truth& truth) {
     if (!first_wrong) return;
     ++tally.boundaries;
-    for (int variant = 0; variant < 3 && first_wrong; ++variant) {
+    for (int variant = 0; variant < 2 && first_wrong; ++variant) {
       ++tally.images;
       // The power goes, or only the process.
       const auto image = variant == 0 && random.below(3) == 0 ? disk.copy() : disk.after_power_cut(random);
@@ -49,11 +49,11 @@ Result<> crash_everywhere(std::uint64_t seed, int steps, Tally& tally) {
 
 TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) {
   const auto first_seed = from_environment("TRIBUTARY_SIM_SEED", random_u64_from_os() % 1'000'000);
-  const auto runs = from_environment("TRIBUTARY_SIM_RUNS", 4);
+  const auto runs = from_environment("TRIBUTARY_SIM_RUNS", 6);
   Tally total;
   for (std::uint64_t seed = first_seed; seed < first_seed + runs; ++seed) {
     Tally tally;
-    const auto result = crash_everywhere(seed, 250, tally);
+    const auto result = crash_everywhere(seed, 300, tally);
     total.boundaries += tally.boundaries;
     total.images += tally.images;
     total.opened += tally.opened;
@@ -63,7 +63,7 @@ TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) {
               static_cast<unsigned long long>(first_seed), static_cast<unsigned long long>(first_seed + runs - 1),
               static_cast<unsigned long long>(total.boundaries), static_cast<unsigned long long>(total.images),
               static_cast<unsigned long long>(total.opened));
-  EXPECT_GT(total.images, 1000 * runs);
+  EXPECT_GT(total.images, 500 * runs);
 }
 
 }  // namespace
