@@ -24,7 +24,7 @@ LogDirectoryOptions directory_options() {
 
 LogConfig log_config() {
   LogConfig config;
-  config.segment_bytes = 1200;
+  config.segment_bytes = 1500;
   config.index_interval_bytes = 200;
   return config;
 }

@@ -113,7 +113,7 @@ SentBatch CrashWorkload::next_batch(std::size_t partition, Producer* producer, O
   sent.base_offset = base_offset;
   BatchBuilder builder;
   for (std::int32_t i = 0; i < sent.count; ++i) {
-    Bytes value(random_.below(random_.below(8) == 0 ? 600 : 150));
+    Bytes value(random_.below(i == 0 && random_.below(8) == 0 ? 600 : 60));
     for (auto& byte : value) byte = static_cast<std::uint8_t>(random_.next_u64());
     builder.append(timestamp_ms_ += static_cast<std::int64_t>(random_.below(5)), std::nullopt, ByteView(value));
   }
@@ -138,7 +138,7 @@ Result<> CrashWorkload::append_new(std::size_t partition) {
   const auto number = random_.below(producers.size() + 1);
   auto* producer = number < producers.size() ? &producers[number] : nullptr;
   const auto before = producer != nullptr ? *producer : Producer{};
-  const auto count = disk_full_ || random_.below(8) > 0 ? 1u : 1u + random_.below(3);
+  const auto count = disk_full_ || random_.below(8) > 0 ? 1u : 2u;
   std::vector<SentBatch> batches;
   auto next_offset = partitions_[partition].log->log_end_offset();
   for (std::size_t i = 0; i < count; ++i) {
