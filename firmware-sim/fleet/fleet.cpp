@@ -52,7 +52,7 @@ struct Connection {
   std::unique_ptr<Publisher> publisher;
   std::vector<std::uint32_t> devices;
   std::size_t turn = 0;  // the device that publishes first next time
-  bool down_once = false;
+  bool up = false;
 };
 
 Result<> check(const FleetOptions& o) {
@@ -105,6 +105,7 @@ struct Fleet::Impl {
   std::priority_queue<Due, std::vector<Due>, std::greater<>> schedule;
   std::size_t closed = 0, finished_devices = 0;
   OncePer said_down{std::chrono::minutes(1)};
+  bool trouble_said = false;
   std::string values_json, payload;
 
   void start();
@@ -150,12 +151,12 @@ void Fleet::Impl::start() {
 }
 
 void Fleet::Impl::on_connected(std::size_t index) {
+  connections[index].up = true;
   ++stats.connected;
-  if (connections[index].down_once && stats.connected == static_cast<int>(connections.size())) {
-    log_info("fleet", "all devices are connected again", {{"url", options.mqtt_url}});
-    said_down.reset();
+  if (trouble_said && stats.connected == static_cast<int>(connections.size())) {
+    log_info("fleet", "all devices are connected", {{"url", options.mqtt_url}});
+    trouble_said = false;
   }
-  connections[index].down_once = false;
   if (phase == Phase::kPublishing) return pump(index);
   if (phase != Phase::kConnecting) return;
   if (stats.connected == static_cast<int>(connections.size())) return begin_publishing();
@@ -168,16 +169,15 @@ void Fleet::Impl::on_connected(std::size_t index) {
 }
 
 void Fleet::Impl::on_disconnected(std::size_t index, const std::string& why) {
-  auto& connection = connections[index];
-  connection.down_once = true;
-  stats.connected = static_cast<int>(std::count_if(connections.begin(), connections.end(), [](const Connection& c) {
-    return c.publisher && c.publisher->connected();
-  }));
-  if (started != MonoTime{}) ++stats.connections_lost;
-  if (const auto turn = said_down.turn())
-    log_warning("fleet", "MQTT broker not reached, trying on",
-                {{"url", options.mqtt_url}, {"error", why}, {"connected", stats.connected},
-                 {"connections", connections.size()}});
+  if (std::exchange(connections[index].up, false)) {  // else an attempt has failed
+    --stats.connected;
+    ++stats.connections_lost;
+  }
+  if (!said_down.turn()) return;
+  trouble_said = true;
+  log_warning("fleet", "MQTT broker not reached, trying on",
+              {{"url", options.mqtt_url}, {"error", why}, {"connected", stats.connected},
+               {"connections", connections.size()}});
 }
 
 void Fleet::Impl::begin_publishing() {
