@@ -1,0 +1,43 @@
+// (b) Durable produce of 64 KiB batches, against write and fdatasync of the same bytes in the same folder.
+
+#include "tests/bench/bench.h"
+#include "tests/bench/kafka_socket.h"
+#include "tests/bench/limits.h"
+#include "tests/support/programs.h"
+#include "tests/support/temp_folder.h"
+
+namespace tributary::bench {
+namespace {
+
+constexpr int kInFlight = 8;
+
+}  // namespace
+
+Result<std::vector<Row>> durable_produce(const Options& options) {
+  const test::TempFolder folder(options.folder);
+  test::Broker broker(folder / "broker");
+  if (!broker.start_ready()) return fail(Errc::kUnavailable, "the broker does not start:\n" + broker.log());
+  ASSIGN_OR_RETURN(auto socket, KafkaSocket::connect(broker.kafka_port()));
+  RETURN_IF_ERROR(create_topic(socket, "produce"));
+  ASSIGN_OR_RETURN(const auto batch, batch_of_64_kib());
+  const int count = options.produce_batches;
+  const double megabytes = static_cast<double>(batch.size()) * count / 1e6;
+
+  std::vector<double> figures, limits, ratios;
+  RETURN_IF_ERROR(produce(socket, "produce", batch, count / 10, kInFlight));  // warms up
+  for (int run = 0; run < options.runs; ++run) {
+    ASSIGN_OR_RETURN(const double raw, write_and_sync(broker.data() + "/raw.bench", batch, count));
+    ASSIGN_OR_RETURN(const double brokers, produce(socket, "produce", batch, count, kInFlight));
+    limits.push_back(megabytes / raw);
+    figures.push_back(megabytes / brokers);
+    ratios.push_back(raw / brokers);
+    say(fmt::format("(b) run {}: broker {:.1f} MB/s, write+fdatasync {:.1f} MB/s", run + 1, figures.back(), limits.back()));
+  }
+  return std::vector<Row>{{.figure = "(b) durable produce, 64 KiB batches",
+                           .measured = fmt::format("{:.1f} MB/s", median(figures)),
+                           .limit = fmt::format("write+fdatasync {:.1f} MB/s", median(limits)),
+                           .values = ratios, .want = Want::kAtLeast, .target = 0.70,
+                           .note = fmt::format("{} requests in flight", kInFlight)}};
+}
+
+}  // namespace tributary::bench
