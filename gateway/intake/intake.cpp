@@ -19,7 +19,7 @@ constexpr std::size_t kRowOverhead = 64;
 /// A reading that stays in the redelivery window after it was sealed keeps its payload only if small.
 constexpr std::size_t kKeptRowMax = 4096;
 /// So many rows are read under one hold of the mutex: MQTT's thread waits no longer than this.
-constexpr std::size_t kReadChunk = 64;
+constexpr std::size_t kReadChunk = 256;
 
 constexpr const char* kPragmas =
     "PRAGMA page_size=4096; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"

@@ -325,6 +325,8 @@ Result<> MqttSource::start(bool paused) {
       return fail(Errc::kInvalidArgument, fmt::format("mqtt {}: QoS {}, expected 0 or 1", filter, qos));
     }
   }
+  // At its default level the library formats a line for every message, and shows it to nobody.
+  MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
   if (paused) impl_->wish = Impl::Wish::kPause;
   impl_->control = std::thread([impl = impl_.get()] { impl->run(); });
   return {};

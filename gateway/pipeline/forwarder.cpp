@@ -87,8 +87,7 @@ Result<> Forwarder::reconcile() {
     }
     auto& partition = partition_of(info.destination);
     partition.waiting.push_back(info.id);
-    const auto oldest = info.oldest_received <= now ? info.oldest_received
-                                                    : now - options_.sealer.durable_within;
+    const auto oldest = sealer_.age_known_since(info.oldest_received, now);
     tmpfs_.emplace(info.id, TmpfsBatch{&partition, info, oldest, {}});
   }
   if (!moved.empty()) RETURN_IF_ERROR(intake_.remove_sealed(moved));

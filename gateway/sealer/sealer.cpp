@@ -65,8 +65,7 @@ bool Sealer::add(ReadingId id, const ReadingView& reading, PartitionIndex partit
     full_ = true;
     return false;
   }
-  // A time ahead of now is of a former boot: of an unknown age.
-  const auto received = reading.received <= now ? reading.received : now - options_.durable_within;
+  const auto received = age_known_since(reading.received, now);
   if (empty() || received < oldest_received_) oldest_received_ = received;
   if (pending.entries.empty()) {
     pending.oldest_received = received;
@@ -90,6 +89,13 @@ bool Sealer::add(ReadingId id, const ReadingView& reading, PartitionIndex partit
   }
   last_ = id;
   return true;
+}
+
+// MQTT's thread may have taken a reading after `now` was read; far ahead of it is a former boot's time.
+MonoTime Sealer::age_known_since(MonoTime received, MonoTime now) const {
+  constexpr auto kFormerBoot = std::chrono::minutes(1);
+  if (received > now + kFormerBoot) return now - options_.durable_within;
+  return std::min(received, now);
 }
 
 MonoTime Sealer::due(UplinkLoad load) const {

@@ -45,6 +45,10 @@ class Sealer {
   [[nodiscard]] MonoTime due(UplinkLoad load) const;
   [[nodiscard]] Duration seal_age() const { return options_.durable_within * 7 / 10; }
 
+  /// Since when a reading with this receive time has waited; for one of a former boot, whose age nobody
+  /// knows, long enough to be due.
+  [[nodiscard]] MonoTime age_known_since(MonoTime received, MonoTime now) const;
+
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   /// The id of the newest reading added; meaningless if empty.

@@ -140,6 +140,14 @@ TEST_F(SealerTest, AReadingOfAFormerBootIsOfUnknownAgeAndDueAtOnce) {
   EXPECT_LE(sealer_.due(UplinkLoad::kDown), clock_.mono_now());
 }
 
+TEST_F(SealerTest, AReadingTakenAMomentAfterNowWasReadIsNew) {
+  ReadingView reading;
+  reading.topic = "readings";
+  reading.received = clock_.mono_now() + milliseconds(1);
+  ASSERT_TRUE(sealer_.add(ReadingId(1), reading, PartitionIndex(0), clock_.mono_now()));
+  EXPECT_EQ(sealer_.due(UplinkLoad::kDown), clock_.mono_now() + milliseconds(700));
+}
+
 TEST_F(SealerTest, AWallClockThatJumpsBackDoesNotDelayTheSealing) {
   const auto received = clock_.mono_now();
   ASSERT_TRUE(add("x"));
