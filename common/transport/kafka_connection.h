@@ -44,6 +44,9 @@ class KafkaConnection final : public Responder::Target,
   /// Closes the socket and forgets all requests; the coroutines end soon after.
   void shut();
 
+  /// After shut(), for a shard whose thread has ended: the coroutines will never be resumed.
+  void abandon() { io_.reset(); }
+
   /// Shut if nothing has moved for the idle timeout and nobody is working on a request of it, or if the
   /// peer has closed its side and the answers do not come.
   void shut_if_idle(SteadyTime now);

@@ -190,9 +190,13 @@ void KafkaTcpServer::Impl::stop() {
     int expected = Shard::kUnclaimed;
     const bool never_ran = shard->claim.compare_exchange_strong(expected, Shard::kStopped);
     if (never_ran || shard->context->stopped()) {
-      // No thread runs it. Its suspended coroutines, if any, go with the io_context.
+      // No thread runs it, or ever will: its suspended coroutines, if any, are destroyed with the
+      // io_context, when nothing that belongs to that may be left.
       stop_shard(*shard);
+      for (const auto& connection : shard->connections) connection->abandon();
       shard->connections.clear();
+      shard->sweep.reset();
+      if (shard->index == 0) accept_pause.reset();
       continue;
     }
     waits.push_back(shard->done.get_future());
