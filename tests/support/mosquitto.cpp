@@ -19,16 +19,14 @@ std::string executable() {
 
 }  // namespace
 
-Mosquitto::Mosquitto(const std::string& folder) : Mosquitto(folder, "") {}
-
-Mosquitto::Mosquitto(const std::string& folder, const std::string& extra_configuration)
+Mosquitto::Mosquitto(const std::string& folder, Start start_at)
     : folder_(folder), port_(free_port()) {
   std::ofstream(folder_ + "/mosquitto.conf")
       << fmt::format("listener {} 127.0.0.1\nallow_anonymous true\npersistence false\n"
                      "max_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\n"
-                     "log_type notice\n{}\n",
-                     port_, extra_configuration);
-  start();
+                     "max_queued_bytes 0\nlog_type notice\n",
+                     port_);
+  if (start_at == Start::kNow) start();
 }
 
 std::string Mosquitto::url() const { return fmt::format("tcp://127.0.0.1:{}", port_); }

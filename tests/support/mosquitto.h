@@ -10,12 +10,11 @@
 namespace tributary::test {
 
 /// Runs on a free loopback port with a configuration in `folder`: anonymous clients, no persistence, queues
-/// without bound. Accepts connections when the constructor or start() returns.
+/// without bound. Accepts connections when start() returns.
 class Mosquitto {
  public:
-  explicit Mosquitto(const std::string& folder);
-  /// Further lines for mosquitto.conf.
-  Mosquitto(const std::string& folder, const std::string& extra_configuration);
+  enum class Start { kNow, kLater };
+  explicit Mosquitto(const std::string& folder, Start start_at = Start::kNow);
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string url() const;

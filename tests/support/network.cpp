@@ -2,12 +2,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <set>
-#include <sstream>
 
 #include "common/base/check.h"
 #include "common/env/random.h"
@@ -43,16 +41,6 @@ class Socket {
   const int descriptor_;
 };
 
-/// `labels` as Prometheus writes them: a="1",b="2".
-bool has_labels(const std::string& series, const std::map<std::string, std::string>& labels) {
-  for (const auto& [name, value] : labels) {
-    const auto wanted = name + "=\"" + value + "\"";
-    const auto at = series.find(wanted);
-    if (at == std::string::npos || (series[at - 1] != '{' && series[at - 1] != ',')) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 std::uint16_t free_port() {
@@ -72,39 +60,14 @@ bool accepts_connections(std::uint16_t port) { return Socket().connect(port); }
 
 std::optional<HttpAnswer> http_get(std::uint16_t port, const std::string& target,
                                    std::chrono::milliseconds timeout) {
-  const Socket socket;
-  const timeval limit{timeout.count() / 1000, timeout.count() % 1000 * 1000};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (!socket.connect(port)) return std::nullopt;
-  const auto request = "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-  if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return std::nullopt;
-  std::string answer;
-  char buffer[16384];
-  for (ssize_t got; (got = ::recv(socket.get(), buffer, sizeof buffer, 0)) > 0;)
-    answer.append(buffer, static_cast<std::size_t>(got));
-  const auto body = answer.find("\r\n\r\n");
-  if (!answer.starts_with("HTTP/1.1 ") || body == std::string::npos) return std::nullopt;
-  return HttpAnswer{std::atoi(answer.c_str() + 9), answer.substr(body + 4)};
-}
-
-std::optional<double> metric_in(const std::string& text, const std::string& name,
-                                const std::map<std::string, std::string>& labels) {
-  std::optional<double> sum;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    const auto space = line.rfind(' ');
-    const auto series = line.substr(0, space);
-    if (line.starts_with("#") || series.substr(0, series.find('{')) != name || !has_labels(series, labels))
-      continue;
-    sum = sum.value_or(0) + std::strtod(line.c_str() + space, nullptr);
-  }
-  return sum;
+  auto answer = tributary::http_get("127.0.0.1", port, target, timeout);
+  return answer ? std::optional(*std::move(answer)) : std::nullopt;
 }
 
 std::optional<double> metric(std::uint16_t http_port, const std::string& name,
                              const std::map<std::string, std::string>& labels) {
-  const auto answer = http_get(http_port, "/metrics");
-  return answer && answer->status == 200 ? metric_in(answer->body, name, labels) : std::nullopt;
+  const auto snapshot = scrape_metrics("127.0.0.1", http_port);
+  return snapshot ? snapshot->value(name, labels) : std::nullopt;
 }
 
 }  // namespace tributary::test

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "common/telemetry/scrape.h"
+
 namespace tributary::test {
 
 /// A loopback TCP port that nobody listens on, below the range from which the kernel takes the local ports
@@ -16,19 +18,12 @@ namespace tributary::test {
 /// Whether somebody accepts connections on this loopback port.
 [[nodiscard]] bool accepts_connections(std::uint16_t port);
 
-struct HttpAnswer {
-  int status = 0;
-  std::string body;
-};
 /// GET from a loopback port; nothing if there is no answer in time.
 [[nodiscard]] std::optional<HttpAnswer> http_get(std::uint16_t port, const std::string& target,
                                                  std::chrono::milliseconds timeout = std::chrono::seconds(2));
 
-/// The sum over a metric's series that have these labels, from Prometheus' text format; nothing if
-/// there is no such series. Histograms: ask for "…_count" or "…_sum".
-[[nodiscard]] std::optional<double> metric_in(const std::string& text, const std::string& name,
-                                              const std::map<std::string, std::string>& labels = {});
-/// The same from a program's /metrics; nothing if it does not answer.
+/// MetricsSnapshot::value of the program whose HTTP listener is on this loopback port; nothing if it does not
+/// answer.
 [[nodiscard]] std::optional<double> metric(std::uint16_t http_port, const std::string& name,
                                            const std::map<std::string, std::string>& labels = {});
 

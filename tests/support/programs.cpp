@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "common/base/check.h"
+#include "common/env/random.h"
 #include "tests/support/eventually.h"
 #include "tests/support/network.h"
 
@@ -117,8 +120,44 @@ Finished tributary(const Broker& broker, std::vector<std::string> args, std::chr
 }
 
 Verdict verify(const Broker& broker, const std::string& ledger, const std::string& topic) {
-  auto finished = tributary(broker, {"verify", "--ledger", ledger, "--topic", topic});
-  return {finished.exit_code, finished.output + finished.errors};
+  const auto finished = tributary(broker, {"verify", "--json", "--show", "20", "--ledger", ledger, "--topic", topic});
+  Verdict verdict;
+  verdict.exit_code = finished.exit_code;
+  verdict.text = finished.output + finished.errors;
+  const auto report = nlohmann::json::parse(finished.output, nullptr, false);
+  if (!report.is_object()) return verdict;
+  verdict.acknowledged = report.value("acknowledged", 0);
+  verdict.missing = report.value("missing", -1);
+  verdict.doubled = report.value("doubled", 0);
+  verdict.out_of_order = report.value("out_of_order", 0);
+  verdict.content_differs = report.value("content_differs", 0);
+  return verdict;
+}
+
+Verdict verify_settled(const Broker& broker, const std::string& ledger, std::chrono::milliseconds deadline,
+                       const std::string& topic) {
+  Verdict verdict;
+  (void)eventually(
+      deadline,
+      [&] {
+        verdict = verify(broker, ledger, topic);
+        return verdict.ok() || verdict.hopeless();
+      },
+      std::chrono::milliseconds(500));
+  return verdict;
+}
+
+std::int64_t option_of_test(const std::string& variable, std::int64_t otherwise) {
+  const char* text = ::getenv(variable.c_str());
+  return text == nullptr || *text == '\0' ? otherwise : std::strtoll(text, nullptr, 10);
+}
+
+std::uint64_t seed_of_test() {
+  const auto seed = static_cast<std::uint64_t>(
+      option_of_test("TRIBUTARY_SEED", static_cast<std::int64_t>(random_u64_from_os() >> 33)));
+  std::fprintf(stderr, "seed %llu (repeat with TRIBUTARY_SEED=%llu)\n", static_cast<unsigned long long>(seed),
+               static_cast<unsigned long long>(seed));
+  return seed;
 }
 
 }  // namespace tributary::test

@@ -99,15 +99,34 @@ struct FleetOptions {
 /// tributary-fleet, running.
 [[nodiscard]] Process start_fleet(const std::string& folder, const FleetOptions& options);
 
-/// `tributary verify` against the broker's topic.
+/// What `tributary verify` found.
 struct Verdict {
   int exit_code = -1;
-  std::string text;  // what it printed
+  std::int64_t acknowledged = 0;
+  std::int64_t missing = -1;  // -1: it could not be told
+  std::int64_t doubled = 0;
+  std::int64_t out_of_order = 0;
+  std::int64_t content_differs = 0;
+  std::string text;  // what it printed, offenders and all
+  /// 0 missing, 0 doubled, 0 out of order, nothing changed, and something was acknowledged at all.
+  [[nodiscard]] bool ok() const { return exit_code == 0 && missing == 0 && acknowledged > 0; }
+  /// What no waiting heals.
+  [[nodiscard]] bool hopeless() const { return doubled + out_of_order + content_differs > 0; }
 };
-[[nodiscard]] Verdict verify(const Broker& broker, const std::string& ledger, const std::string& topic);
+[[nodiscard]] Verdict verify(const Broker& broker, const std::string& ledger, const std::string& topic = "readings");
+
+/// Verifies again and again until all is there, something is wrong for good, or the deadline has passed.
+[[nodiscard]] Verdict verify_settled(const Broker& broker, const std::string& ledger,
+                                     std::chrono::milliseconds deadline = std::chrono::seconds(60),
+                                     const std::string& topic = "readings");
 
 /// `tributary …` with the broker's address.
 [[nodiscard]] Finished tributary(const Broker& broker, std::vector<std::string> args,
                                  std::chrono::milliseconds deadline = std::chrono::seconds(60));
+
+/// From TRIBUTARY_SEED, or drawn; printed, so that a failed run can be repeated.
+[[nodiscard]] std::uint64_t seed_of_test();
+/// An integer from the environment.
+[[nodiscard]] std::int64_t option_of_test(const std::string& variable, std::int64_t otherwise);
 
 }  // namespace tributary::test

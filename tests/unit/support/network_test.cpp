@@ -11,18 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(MetricIn, SeriesAreChosenByLabelsAndAdded) {
-  const std::string text =
-      "# HELP in_total x\n# TYPE in_total counter\nin_total{topic=\"a\",kind=\"b\"} 3\n"
-      "in_total{topic=\"c\"} 4\nin_total_other 100\nup 1\n";
-  EXPECT_EQ(metric_in(text, "in_total"), 7.0);
-  EXPECT_EQ(metric_in(text, "in_total", {{"topic", "a"}}), 3.0);
-  EXPECT_EQ(metric_in(text, "in_total", {{"topic", "a"}, {"kind", "b"}}), 3.0);
-  EXPECT_EQ(metric_in(text, "in_total", {{"opic", "a"}}), std::nullopt);
-  EXPECT_EQ(metric_in(text, "up"), 1.0);
-  EXPECT_EQ(metric_in(text, "down"), std::nullopt);
-}
-
 class TcpProxyTest : public ::testing::Test {
  protected:
   TcpProxyTest() : server_({"127.0.0.1", 0}, metrics_, {}, {}) {
