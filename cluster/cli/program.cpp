@@ -7,6 +7,7 @@
 #include "cluster/cli/produce_command.h"
 #include "cluster/cli/topic_command.h"
 #include "cluster/cli/verify_command.h"
+#include "cluster/cli/watch_command.h"
 #include "common/config/exit_codes.h"
 #include "common/config/settings.h"
 
@@ -19,6 +20,7 @@ struct Flags {
   ProduceFlags produce;
   ConsumeFlags consume;
   VerifyFlags verify;
+  WatchFlags watch;
   LogDumpFlags log_dump;
 };
 
@@ -34,6 +36,7 @@ void declare(Settings& settings, Flags& flags) {
   declare_produce_command(settings, flags.produce);
   declare_consume_command(settings, flags.consume);
   declare_verify_command(settings, flags.verify);
+  declare_watch_command(settings, flags.watch);
   declare_log_command(settings, flags.log_dump);
   settings.example("tributary topic list", "the topics of the broker on this machine");
   settings.example("tributary --cluster tcp://10.0.0.1:9093 consume --topic readings --follow");
@@ -52,6 +55,7 @@ Result<bool> run_command(const std::string& command, const Flags& flags, const C
   if (command == "produce") return plain(produce_command(flags.cluster, flags.produce, io));
   if (command == "consume") return plain(consume_command(flags.cluster, flags.consume, io));
   if (command == "verify") return verify_command(flags.cluster, flags.verify, io);
+  if (command == "watch") return watch_command(flags.cluster, flags.watch, io);
   return log_dump_command(flags.log_dump, io);
 }
 
