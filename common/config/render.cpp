@@ -22,27 +22,34 @@ std::string_view placeholder_of(SettingType type) {
   }
 }
 
-/// "  left          right, wrapped at kHelpWidth".
-std::string two_columns(const std::string& left, std::string_view right) {
-  std::string out = "  " + left;
-  if (out.size() + 2 > kHelpColumn) out += "\n" + std::string(kHelpColumn, ' ');
-  else out.resize(kHelpColumn, ' ');
-  std::size_t column = kHelpColumn;
-  while (!right.empty()) {
-    const auto space = right.find(' ');
-    const auto word = right.substr(0, space);
-    if (column > kHelpColumn && column + 1 + word.size() > kHelpWidth) {
-      out += "\n" + std::string(kHelpColumn, ' ');
-      column = kHelpColumn;
-    } else if (column > kHelpColumn) {
+/// Appends words to a line that is `column` long, and goes on at `indent` where kHelpWidth is reached.
+void append_wrapped(std::string& out, std::string_view text, std::size_t column, std::size_t indent) {
+  bool first = true;
+  while (!text.empty()) {
+    const auto space = text.find(' ');
+    const auto word = text.substr(0, space);
+    if (!first && column + 1 + word.size() > kHelpWidth) {
+      (out += '\n').append(indent, ' ');
+      column = indent;
+    } else if (!first) {
       out += ' ';
       ++column;
     }
+    first = false;
     out += word;
     column += word.size();
-    right = space == std::string_view::npos ? std::string_view{} : right.substr(space + 1);
+    text = space == std::string_view::npos ? std::string_view{} : text.substr(space + 1);
   }
-  return out + "\n";
+  out += '\n';
+}
+
+/// "  left          right".
+std::string two_columns(const std::string& left, std::string_view right) {
+  auto out = fmt::format("  {}", left);
+  if (out.size() + 2 > kHelpColumn) (out += '\n').append(kHelpColumn, ' ');
+  else out.resize(kHelpColumn, ' ');
+  append_wrapped(out, right, kHelpColumn, kHelpColumn);
+  return out;
 }
 
 std::string default_of(const SettingSpec& setting) {
@@ -149,8 +156,9 @@ std::string render_tables(const GroupSpec& group, const std::string& prefix) {
 }  // namespace
 
 std::string render_help(const CommandSpec& command) {
-  std::string out = fmt::format("{}: {}\n\n{}", command.program.name, command.program.summary,
-                                usage_line(command));
+  auto out = fmt::format("{}: ", command.program.name);
+  append_wrapped(out, command.program.summary, out.size(), 2);
+  (out += '\n') += usage_line(command);
   std::string arguments;
   for (const auto& setting : command.group.settings)
     if (!setting.argument.empty()) arguments += help_line(setting);
