@@ -54,6 +54,7 @@ std::string two_columns(const std::string& left, std::string_view right) {
 
 std::string default_of(const SettingSpec& setting) {
   if (setting.has_default_text) return setting.default_text;
+  if (setting.secret) return {};
   if (setting.binding.strings != nullptr) return fmt::format("{}", fmt::join(*setting.binding.strings, " "));
   const auto value = setting.binding.print();
   return setting.binding.type == SettingType::kBool && value == "false" ? "" : value;
@@ -130,9 +131,10 @@ std::string toml_value(const SettingSpec& setting) {
   }
 }
 
+/// Secrets stay out.
 /// An address that is not set has no text that the file would take back: leave it out.
 bool printable(const SettingSpec& setting) {
-  return !setting.key.empty() &&
+  return !setting.key.empty() && !setting.secret &&
          !(setting.binding.type == SettingType::kHostPort && setting.binding.print().empty()) &&
          !(setting.binding.strings == nullptr && !setting.given && setting.binding.print().empty());
 }

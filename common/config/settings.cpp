@@ -85,6 +85,10 @@ Setting& Setting::hidden() {
   spec_->hidden = true;
   return *this;
 }
+Setting& Setting::secret() {
+  spec_->secret = true;
+  return *this;
+}
 Setting& Setting::check(std::function<Result<>(const std::string& text)> valid) {
   spec_->checks.push_back(std::move(valid));
   return *this;

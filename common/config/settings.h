@@ -92,6 +92,8 @@ class Setting {
   Setting& required();
   /// Not in --help; in the file and on the command line all the same.
   Setting& hidden();
+  /// A password: its value is in no help, no --print-config and no error.
+  Setting& secret();
   /// A further check on the text of a value; the error's message says what was expected.
   Setting& check(std::function<Result<>(const std::string& text)> valid);
 

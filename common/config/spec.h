@@ -21,6 +21,7 @@ struct SettingSpec {
   bool has_default_text = false;
   bool required = false;
   bool hidden = false;
+  bool secret = false;
   std::string min, max;  // empty: no range
   std::vector<std::string> choices;
   std::vector<std::function<Result<>(const std::string&)>> checks;

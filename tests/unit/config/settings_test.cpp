@@ -243,6 +243,16 @@ TEST_F(SettingsTest, PrintedConfigIsReadBackTheSame) {
   EXPECT_EQ(o_.routes[0].qos, 2);
 }
 
+TEST_F(SettingsTest, ASecretIsNeverPrinted) {
+  std::string password = "default-pw";
+  settings_.add("password", password, "For the MQTT broker").secret();
+  EXPECT_EQ(parse({"--password", "hunter2", "--print-config"}), kExitOk);
+  EXPECT_EQ(out_.str().find("hunter2"), std::string::npos);
+  EXPECT_EQ(parse({"--help"}), kExitOk);
+  EXPECT_EQ(out_.str().find("default-pw"), std::string::npos);
+  EXPECT_EQ(password, "hunter2");
+}
+
 TEST_F(SettingsTest, AFailedCheckAcrossSettingsIsABadConfiguration) {
   settings_.check([&]() -> Result<> {
     if (o_.threads == 5) return fail(Errc::kInvalidArgument, "five is no good");
