@@ -80,15 +80,14 @@ void Controller::find_foreign_folders(const std::vector<Topic>& topics, const st
   for (const auto& topic : topics) known.emplace(topic.name, topic.id);
   for (const auto& topic : removed) known.emplace(topic.name, topic.id);
   for (const auto& [partition, topic_id] : directory_.found()) {
-    const bool ours = topic_id ? known.contains({partition.topic, Uuid{*topic_id}})
+    const bool ours = topic_id ? known.contains({partition.topic, *topic_id})
                                : std::ranges::any_of(known, [&](const auto& k) { return k.first == partition.topic; });
     if (ours) continue;
     foreign_folders_.insert(partition);
     log_warning("recovery", "a partition's folder belongs to no known topic, and is left alone",
                 {{"folder", fmt::to_string(partition)}});
   }
-  for (const auto& name : directory_.strays())
-    log_warning("recovery", "the data folder holds something that is no partition, and is left alone", {{"name", name}});
+  for (const auto& warning : directory_.warnings()) log_warning("recovery", warning);
 }
 
 Result<std::shared_ptr<const TopicImage>> Controller::open_topic(const Topic& topic) {
@@ -124,7 +123,7 @@ Result<std::unique_ptr<Log>> Controller::open_partition(const Topic& topic, Part
   auto log = directory_.open_log(partition, settings.log);
   if (log || log.error().code != Errc::kNotFound) return log;
   if (topic.ready) return fail(Errc::kNotFound, fmt::format("the folder {}/{} is missing", options_.data, partition));
-  return directory_.create_log(partition, topic.id.bytes, settings.log);
+  return directory_.create_log(partition, topic.id, settings.log);
 }
 
 Shard& Controller::shard_of(const Topic& topic, PartitionIndex index) const {
@@ -274,7 +273,7 @@ Result<std::shared_ptr<const TopicImage>> Controller::create_folders(const Topic
                                                                      const TopicSettings& settings) {
   auto image = std::make_shared<TopicImage>(TopicImage{topic, settings, {}});
   for (std::int32_t i = 0; i < topic.partitions; ++i) {
-    ASSIGN_OR_RETURN(auto log, directory_.create_log(partition_name(topic, i), topic.id.bytes, settings.log));
+    ASSIGN_OR_RETURN(auto log, directory_.create_log(partition_name(topic, i), topic.id, settings.log));
     image->partitions.push_back(std::make_shared<Partition>(
         partition_name(topic, i), shard_of(topic, PartitionIndex(i)), settings, services_, std::move(log)));
   }

@@ -1,0 +1,72 @@
+#include "cluster/app/broker_settings.h"
+
+namespace tributary {
+
+BrokerSettings::BrokerSettings()
+    : settings_({"tributary-broker", "Keeps partition logs on disk and serves them to Kafka clients and over nng",
+                 TRIBUTARY_VERSION}) {
+  settings_.add("data", options_.data, "The folder that holds everything; created if missing").placeholder("DIR");
+  settings_.add("node_id", node_id_, "This broker's number in its cluster").range(0, INT32_MAX);
+  declare_listeners();
+  declare_topics();
+  declare_storage();
+  settings_.add("shards", options_.shards, "Threads that serve partitions and connections")
+      .range(0, 256).default_text("0: one per core");
+  log_.declare(settings_);
+  settings_.example("tributary-broker --data /var/lib/tributary", "on the usual ports, for this machine only");
+  settings_.example("tributary-broker --kafka 0.0.0.0:9092 --nng tcp://0.0.0.0:9093 --advertised-host log1.example.com",
+                    "for other machines: there is neither TLS nor authentication, so keep the ports off public networks");
+}
+
+void BrokerSettings::declare_listeners() {
+  settings_.add("kafka", kafka_, "Where Kafka clients connect; 0.0.0.0 opens it to other machines (no TLS, no authentication)");
+  settings_.add("nng", options_.nng_url, "Where gateways and native clients connect; tcp://0.0.0.0:9093 opens it as well")
+      .placeholder("URL")
+      .check([](const std::string& url) -> Result<> {
+        if (!url.starts_with("tcp://")) return fail(Errc::kInvalidArgument, "expected a URL such as tcp://127.0.0.1:9093");
+        if (auto address = parse_host_port(std::string_view(url).substr(6)); !address)
+          return tl::unexpected<Error>(std::move(address).error());
+        return {};
+      });
+  settings_.add("http", http_, "Where /healthz, /readyz and /metrics are served");
+  settings_.add("advertised_host", options_.advertised_host, "The host that clients are told to connect to")
+      .placeholder("HOST").default_text("the listener's; with 0.0.0.0, this machine's name");
+  settings_.add("advertised_kafka_port", options_.advertised_kafka_port, "The port that Kafka clients are told to connect to")
+      .default_text("0: the listener's");
+  settings_.add("advertised_nng_port", options_.advertised_nng_port, "The port that native clients are told to connect to")
+      .default_text("0: the listener's");
+  settings_.add("connections_max", options_.connections_max, "Connections per listener; more are closed at once").range(1, 1'000'000);
+  settings_.bytes("request_bytes_max", options_.frame_bytes_max, "The largest request; a larger one closes its connection")
+      .range("64KiB", "1GiB");
+  settings_.bytes("fetch_bytes_max", options_.fetch_bytes_max, "The largest answer to a fetch (one batch is always given)")
+      .range("64KiB", "1GiB");
+}
+
+void BrokerSettings::declare_topics() {
+  settings_.add("auto_create_topics", options_.auto_create_topics, "Create a topic when a client asks for it");
+  settings_.add("num_partitions", options_.num_partitions, "Partitions of a topic that is created without saying").range(1, 1'000);
+  settings_.add("partitions_max", options_.partitions_max, "Partitions of this broker; each has at least three open files")
+      .range(1, 100'000);
+}
+
+void BrokerSettings::declare_storage() {
+  settings_.add("flush", flush_,
+                "always: acks=all is answered, and records are served, after fdatasync. interval: after the write, "
+                "with fdatasync every flush_interval, so that a power cut may lose so much")
+      .choices({"always", "interval"});
+  settings_.add("flush_interval", options_.flush_interval, "With flush = interval").range("1ms", "1h");
+  settings_.bytes("segment_bytes", options_.segment_bytes, "Size at which a segment file is closed").range("1KiB", "2147483647B");
+  settings_.add("segment_age", options_.segment_ms, "Age at which a segment file is closed").range("1s", "3650d");
+  settings_.bytes("message_bytes_max", options_.message_bytes_max, "The largest record batch that is taken").range("1KiB", "64MiB");
+}
+
+std::optional<int> BrokerSettings::parse(int argc, const char* const* argv) {
+  if (auto code = settings_.parse(argc, argv)) return code;
+  options_.node_id = BrokerId(node_id_);
+  options_.kafka_host = kafka_.host;
+  options_.kafka_port = kafka_.port;
+  options_.flush = flush_ == "always" ? FlushMode::kAlways : FlushMode::kInterval;
+  return std::nullopt;
+}
+
+}  // namespace tributary
