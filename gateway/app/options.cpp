@@ -55,7 +55,7 @@ void GatewayOptions::declare(Settings& settings) {
   settings.add("mqtt_client_id", mqtt_client_id, "Names the session at the MQTT broker")
       .default_text("tributary-gateway- and the gateway's id");
   settings.add("mqtt_username", mqtt_username, "For an MQTT broker that asks for it");
-  settings.add("mqtt_password", mqtt_password, "Better given in the file: others can see flags");
+  settings.add("mqtt_password", mqtt_password, "Better given in the file: others can see flags").secret();
   settings.add("mqtt_receive_maximum", mqtt_receive_maximum, "Unacknowledged messages that the MQTT broker sends ahead")
       .range(1, 1000);
   settings.add("stop_grace", stop_grace, "How long a stop waits for acknowledgements before the rest goes to flash")
