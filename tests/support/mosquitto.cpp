@@ -19,13 +19,13 @@ std::string executable() {
 
 }  // namespace
 
-Mosquitto::Mosquitto(const std::string& folder, Start start_at)
+Mosquitto::Mosquitto(const std::string& folder, Start start_at, const std::string& extra_configuration)
     : folder_(folder), port_(free_port()) {
   std::ofstream(folder_ + "/mosquitto.conf")
       << fmt::format("listener {} 127.0.0.1\nallow_anonymous true\npersistence false\n"
                      "max_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\n"
-                     "max_queued_bytes 0\nlog_type notice\n",
-                     port_);
+                     "max_queued_bytes 0\nlog_type notice\n{}\n",
+                     port_, extra_configuration);
   if (start_at == Start::kNow) start();
 }
 

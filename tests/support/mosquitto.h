@@ -14,7 +14,11 @@ namespace tributary::test {
 class Mosquitto {
  public:
   enum class Start { kNow, kLater };
-  explicit Mosquitto(const std::string& folder, Start start_at = Start::kNow);
+  /// `extra_configuration`: further lines for mosquitto.conf.
+  explicit Mosquitto(const std::string& folder, Start start_at = Start::kNow,
+                     const std::string& extra_configuration = {});
+  Mosquitto(const std::string& folder, const std::string& extra_configuration)
+      : Mosquitto(folder, Start::kNow, extra_configuration) {}
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string url() const;
