@@ -45,8 +45,8 @@ RawConnection::~RawConnection() {
 RawConnection::RawConnection(RawConnection&& other) noexcept
     : socket_(std::exchange(other.socket_, -1)), correlation_id_(other.correlation_id_) {}
 
-bool RawConnection::send(ByteView bytes) {
-  const auto end = SteadyClock::now() + std::chrono::seconds(10);
+bool RawConnection::send(ByteView bytes, std::chrono::milliseconds deadline) {
+  const auto end = SteadyClock::now() + deadline;
   while (!bytes.empty()) {
     const auto sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0) bytes = bytes.subspan(static_cast<std::size_t>(sent));

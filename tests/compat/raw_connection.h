@@ -18,8 +18,8 @@ class RawConnection {
   RawConnection(RawConnection&& other) noexcept;
   RawConnection(const RawConnection&) = delete;
 
-  /// False if the peer has closed the connection, or takes nothing for ten seconds.
-  bool send(ByteView bytes);
+  /// False if the peer has closed the connection, or has not taken it all at the deadline.
+  bool send(ByteView bytes, std::chrono::milliseconds deadline = std::chrono::seconds(10));
   /// With Kafka's 4-byte length in front.
   bool send_frame(ByteView frame);
   /// The next frame, without its length; nothing at the deadline or when the connection is closed.
