@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
   settings.add("window_seconds", options.window_seconds, "(d), (f): one run").range(1, 3'600);
   settings.add("soak_seconds", options.soak_seconds, "(e) without --full").range(1, 86'400);
   settings.add("json", as_json, "JSON instead of a table");
-  settings.example("tributary-bench", "all figures in about four minutes");
+  settings.example("tributary-bench", "all figures, in about six minutes");
   settings.example("tributary-bench --only bc --runs 3");
   if (const auto code = settings.parse(argc, argv)) return *code;
   if (full) options.soak_seconds = 600;
