@@ -60,9 +60,13 @@ std::string default_of(const SettingSpec& setting) {
   return setting.binding.type == SettingType::kBool && value == "false" ? "" : value;
 }
 
+bool is_on_by_default(const SettingSpec& setting) {
+  return setting.binding.type == SettingType::kBool && setting.binding.print() == "true";
+}
+
 std::string help_line(const SettingSpec& setting) {
-  std::string left = setting.argument.empty() ? fmt::format("{}", fmt::join(setting.flags, ", "))
-                                              : setting.argument;
+  auto left = setting.argument.empty() ? fmt::format("{}", fmt::join(setting.flags, ", ")) : setting.argument;
+  if (is_on_by_default(setting) && left.starts_with("--")) left = fmt::format("--[no-]{}", left.substr(2));
   const std::string placeholder(setting.placeholder.empty() ? placeholder_of(setting.binding.type)
                                                             : std::string_view(setting.placeholder));
   if (setting.argument.empty() && !placeholder.empty()) left += " " + placeholder;

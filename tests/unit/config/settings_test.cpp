@@ -216,7 +216,7 @@ TEST_F(SettingsTest, HelpShowsPlaceholdersRangesDefaultsAndExamples) {
   EXPECT_EQ(parse({"--help"}), kExitOk);
   const auto help = out_.str();
   for (const auto* part : {"--data DIR", "(default: ./data)", "--retention, -r DURATION", "(default: 7d)",
-                           "1KiB to 2GiB", "one of always, interval", "--config FILE", "--print-config",
+                           "1KiB to 2GiB", "--[no-]auto-create", "one of always, interval", "--config FILE", "--print-config",
                            "Examples:", "# as usual\n  prog --data /d", "[[route]]"})
     EXPECT_NE(help.find(part), std::string::npos) << part << "\n" << help;
 }
