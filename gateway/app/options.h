@@ -26,7 +26,7 @@ struct GatewayOptions {
   std::vector<Route> routes;
 
   Duration durable_within = std::chrono::seconds(1);
-  Duration linger = std::chrono::milliseconds(2);
+  Duration linger = std::chrono::milliseconds(5);
   std::uint64_t batch_bytes = 256 << 10;
   std::string compression = "zstd";
   std::uint64_t payload_bytes_max = 1'000'000;

@@ -16,7 +16,7 @@ namespace tributary {
 
 struct SealerOptions {
   std::size_t batch_bytes = 256 << 10;  // of one partition's batch, before compression
-  Duration linger = std::chrono::milliseconds(2);  // a batch waits so long for company, uplink idle
+  Duration linger = std::chrono::milliseconds(5);  // a batch waits so long for company, uplink idle
   Duration durable_within = std::chrono::seconds(1);
   Compression compression = Compression::kZstd;
   std::optional<int> compression_level;

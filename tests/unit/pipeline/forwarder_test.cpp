@@ -141,12 +141,12 @@ TEST_F(ForwarderTest, WithAHealthyUplinkReadingsGoOutAtOnceAndFlashIsNotTouched)
   start();
   cluster_answers();
   store(1);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   deliver_all();  // the first seal puts the partition count on flash
   const auto file_time = std::filesystem::last_write_time(flash_folder_ / "flash/buffer.db");
   for (int i = 0; i < 300; ++i) {
     store(i % 10);
-    advance_and_step(milliseconds(2));
+    advance_and_step(milliseconds(5));
     EXPECT_GT(uplink_->offered(), 0u);
     while (const auto id = uplink_->deliver()) forwarder_->acked(*id);
     step();
@@ -178,7 +178,7 @@ TEST_F(ForwarderTest, OfferedBatchesThatAreNotAnsweredGoToFlashTooAndAreTakenOff
   start();
   cluster_answers();
   store(1);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   ASSERT_EQ(uplink_->offered(), 1u);
   advance_and_step(milliseconds(700));
   EXPECT_EQ(metrics_.spilled.value(), 1u);
@@ -233,7 +233,7 @@ TEST_F(ForwarderTest, ARestartWithTmpfsKeepsEpochAndSequences) {
   start();
   cluster_answers();
   for (int i = 0; i < 20; ++i) store(i % 5);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   uplink_->append_all();  // in the log, but no answer came back
   start();
   EXPECT_EQ(buffer_->identity().epoch, ProducerEpoch(0));
@@ -332,7 +332,7 @@ TEST_F(ForwarderTest, BeforeTheFirstContactTheRoutesPartitionsAreUsedAndMoreReal
   deliver_all();
   expect_complete();
   store(1);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   deliver_all();
   EXPECT_EQ(buffer_->mapping("readings"), (PartitionMapping{16, 16}));
 }
@@ -379,7 +379,7 @@ TEST_F(ForwarderTest, ADamagedBatchOnFlashIsCountedAndTheRestGoesOn) {
   EXPECT_EQ(metrics_.lost.value(), 20u);
   EXPECT_EQ(cluster_.all().size(), 40u);
   store(1);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   deliver_all();
   expect_complete(20);
 }
@@ -390,7 +390,7 @@ TEST_F(ForwarderTest, ABatchThatTheClusterRefusesIsKeptAsideAndTheRestGoesOnUnde
   start();
   cluster_answers();
   store(1);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   deliver_all();
   const TopicPartition partition{"readings", PartitionIndex(0)};
   for (int i = 0; i < 3; ++i) {  // one in flight, two behind it
@@ -400,7 +400,7 @@ TEST_F(ForwarderTest, ABatchThatTheClusterRefusesIsKeptAsideAndTheRestGoesOnUnde
   forwarder_->rejected(uplink_->reject(partition), "too large");
   step();
   store(1);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   deliver_all();
   EXPECT_EQ(metrics_.refused.value(), 1u);
   EXPECT_EQ(cluster_.all().size(), 4u);
@@ -413,7 +413,7 @@ TEST_F(ForwarderTest, AFencedProducerGivesWayToANewOne) {
   start();
   cluster_answers();
   for (int i = 0; i < 12; ++i) store(i);
-  advance_and_step(milliseconds(2));
+  advance_and_step(milliseconds(5));
   const auto before = buffer_->identity().producer_id;
   uplink_->stop();  // it forgets what was offered
   forwarder_->fenced("INVALID_PRODUCER_EPOCH");

@@ -44,7 +44,7 @@ TEST_F(SealerTest, IdleUplinkSealsAfterTheLingerBusyAndDownAfterTheSealAge) {
   ASSERT_TRUE(add("x"));
   clock_.advance(milliseconds(100));
   ASSERT_TRUE(add("y"));
-  EXPECT_EQ(sealer_.due(UplinkLoad::kIdle), received + milliseconds(2));
+  EXPECT_EQ(sealer_.due(UplinkLoad::kIdle), received + milliseconds(5));
   EXPECT_EQ(sealer_.due(UplinkLoad::kBusy), received + milliseconds(700));
   EXPECT_EQ(sealer_.due(UplinkLoad::kDown), received + milliseconds(700));
   seal();

@@ -1,0 +1,63 @@
+#pragma once
+// What the intake keeps beside its database; private to its sources.
+
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "common/env/file_system.h"
+#include "common/sqlite/database.h"
+#include "gateway/intake/delivery_window.h"
+#include "gateway/intake/intake.h"
+
+namespace tributary {
+
+/// What a row costs beside its fields, roughly: ids, times, SQLite's cell and page overhead.
+inline constexpr std::size_t kRowOverhead = 64;
+
+struct Intake::State {
+  explicit State(FolderLock held) : lock(std::move(held)) {}
+
+  FolderLock lock;
+  std::size_t window_size = 0;
+  std::function<void()> wake;
+
+  mutable std::mutex mutex;  // protects all below
+  Database database;
+  Statement insert_reading, select_readings, drop_readings, drop_unrepeatable, shrink_readings;
+  Statement insert_topic, insert_destination, insert_sealed, set_sequence, set_cursor, delete_sealed;
+  Statement select_bytes, insert_acked, delete_acked;
+
+  IntakeBinding bound;
+  bool is_bound = false;
+  ReadingId sealed_up_to{0};
+  ReadingId read_up_to{0};
+  ReadingId newest{0};
+  BatchId next_batch_id{1};
+  std::map<std::string, std::int64_t, std::less<>> topic_ids;
+  std::map<std::int64_t, std::string> topic_names;
+  struct Destination {
+    std::int64_t row = 0;
+    Sequence next_sequence{0};
+  };
+  std::map<TopicPartition, Destination> destinations;
+  DeliveryWindow deliveries{0};
+  std::deque<std::uint32_t> unsealed_sizes;  // of the readings (sealed_up_to, newest]
+  std::size_t unsealed_bytes = 0;
+  std::size_t unread_bytes = 0;
+  std::map<BatchId, std::size_t> sealed_sizes;
+  std::size_t sealed_bytes = 0;
+  std::size_t wake_at_bytes = 0;
+  Bytes properties_scratch;
+  std::vector<UserProperty> decoded_scratch;
+
+  Result<> prepare();
+  Result<> load();
+  Result<> load_readings(std::int64_t window_start);
+  Result<std::int64_t> topic_id(std::string_view name);
+  Result<std::int64_t> destination_row(const TopicPartition& destination);
+  Result<> drop_sealed_readings(ReadingId former);
+  void note_sealed(ReadingId last, const std::vector<SealedBatch>& batches);
+};
+
+}  // namespace tributary
