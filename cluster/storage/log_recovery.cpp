@@ -56,6 +56,7 @@ class LogRecovery {
   Offset producers_from_{0};  // batches from here on are not in `producers` yet
   Offset replay_from_{0};     // the first batch that producers or epochs lack
   bool epochs_complete_ = false;
+  std::optional<BatchHeader> spans_durable_point_;
   std::size_t first_dirty_ = 0;  // number of the first segment to be synced
 };
 
@@ -147,6 +148,8 @@ Result<bool> LogRecovery::trust_clean_stop() {
 }
 
 void LogRecovery::learn(const BatchHeader& batch) {
+  // The durable point is a batch's end: a batch across it was not written so.
+  if (batch.base_offset < durable_ && batch.next_offset() > durable_) spans_durable_point_ = batch;
   if (batch.base_offset >= producers_from_) log_.producers->apply(batch);
   log_.epochs->note(batch.partition_leader_epoch, batch.base_offset);
 }
@@ -191,6 +194,10 @@ Result<bool> LogRecovery::scan_segment(std::size_t number) {
   log_.log_end_offset = segment.end_offset();
   const bool last = number + 1 == log_.segments->size();
   if (!last) (void)segment.finish();  // indexes that cannot be written stay in memory
+  if (spans_durable_point_)
+    return fail(Errc::kCorrupt, fmt::format("{}: the batch at offset {} reaches to {}; {}", segment.path(),
+                                            spans_durable_point_->base_offset,
+                                            spans_durable_point_->next_offset(), was_durable()));
   if (!result.bad) return true;
 
   const auto reason = fmt::format("{} at position {} (offset {}): {}", segment.path(),

@@ -57,6 +57,10 @@ Result<std::optional<StoredBatch>> Segment::try_find(Offset offset) {
       return corrupt_at((*batch)->position,
                         Error{Errc::kCorrupt, fmt::format("the batch has offset {} instead of {}",
                                                           header.base_offset, expected)});
+    if (header.next_offset() > end_offset_)
+      return corrupt_at((*batch)->position,
+                        Error{Errc::kCorrupt, fmt::format("the batch reaches to offset {}, the segment to {}",
+                                                          header.next_offset(), end_offset_)});
     if (header.last_offset() >= offset) return **batch;
     expected = header.next_offset();
   }
@@ -84,7 +88,7 @@ Result<Segment::End> Segment::end_of_run(const StoredBatch& first, std::uint64_t
     if (!batch && batch.error().code == Errc::kIo) return tl::unexpected<Error>(batch.error());
     // A damaged batch ends the run; whoever asks for its offset learns why.
     if (!batch || !*batch || (*batch)->header.base_offset != end.next_offset ||
-        (*batch)->end() > limit || (*batch)->header.last_offset() >= below)
+        (*batch)->end() > limit || (*batch)->header.next_offset() > std::min(below, end_offset_))
       return end;
     end = {(*batch)->end(), (*batch)->header.next_offset()};
   }

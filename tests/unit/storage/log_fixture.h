@@ -144,6 +144,17 @@ class LogTest : public testing::Test {
     Overwrite(path, position, ByteView(&flipped, 1));
   }
 
+  /// Changes the last_offset_delta of the batch at `position` and makes its CRC good again.
+  void SetLastOffsetDelta(const std::string& path, std::uint64_t position, std::uint8_t delta) {
+    auto content = FileBytes(path);
+    const auto tail = std::span(content).subspan(position);
+    tail[26] = delta;
+    const auto header = parse_batch_header(tail).value();
+    patch_producer(tail.first(header.total_bytes()), header.producer_id, header.producer_epoch,
+                   header.base_sequence);
+    Overwrite(path, 0, content);
+  }
+
   static constexpr const char* kFolder = "/data/readings-0";
   std::unique_ptr<sim::SimulatedFileSystem> fs_ = std::make_unique<sim::SimulatedFileSystem>();
   FakeClock clock_;

@@ -153,6 +153,23 @@ TEST_F(LogTest, DamageInAnOldSegmentIsNamedAndTheRestIsRead) {
   EXPECT_EQ(ReadOffsets(Offset(3), Offset(12)), (OffsetList{3, 4, 5, 6, 7, 8, 9, 10, 11}));
 }
 
+TEST_F(LogTest, ABatchThatReachesBeyondItsSegmentIsNamed) {
+  options_.config.segment_bytes = 1000;
+  options_.config.index_interval_bytes = 200;
+  Open();
+  AppendMany(7, {.value_bytes = 200});
+  CloseCleanly();
+  const auto one = batch({.value_bytes = 200}).size();
+  SetLastOffsetDelta(Path(3, kLogSuffix), one, 9);
+  Open();
+  EXPECT_EQ(log_->read(Offset(3), 1 << 20, log_->log_end_offset(), true)->next_offset, Offset(4));
+  for (const std::int64_t offset : {4, 5}) {
+    const auto damaged = log_->read(Offset(offset), 1 << 20, log_->log_end_offset(), true);
+    ASSERT_FALSE(damaged) << offset;
+    EXPECT_EQ(damaged.error().code, Errc::kCorrupt);
+  }
+}
+
 TEST_F(LogTest, AnOldSegmentThatLacksItsEndIsNamed) {
   options_.config.segment_bytes = 1000;
   Open();

@@ -105,6 +105,19 @@ TEST_F(LogTest, DamageBelowTheRecoveryPointIsRefusedAndNamed) {
   EXPECT_EQ(log_->log_end_offset(), Offset(4));
 }
 
+TEST_F(LogTest, ABatchAcrossTheDurablePointIsRefused) {
+  Open();
+  AppendMany(5);
+  Flush();
+  options_.recovery_point = Offset(5);
+  Kill();
+  SetLastOffsetDelta(Path(0, kLogSuffix), 2 * batch({}).size(), 100);  // offsets 2 to 102
+  const auto refused = TryOpen();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kCorrupt);
+  EXPECT_NE(refused.error().message.find("the batch at offset 2 reaches to 103"), std::string::npos);
+}
+
 TEST_F(LogTest, ASnapshotSaysThatAllBelowItIsDurable) {
   options_.config.segment_bytes = 500;
   Open();
