@@ -17,7 +17,8 @@ constexpr auto kDeadlineCheckInterval = std::chrono::milliseconds(250);
 
 Partition::Partition(TopicPartition name, Shard& shard, TopicSettings settings, PartitionServices& services,
                      Result<std::unique_ptr<Log>> log)
-    : name_(std::move(name)), shard_(shard), settings_(std::move(settings)), services_(services) {
+    : name_(std::move(name)), shard_(shard), settings_(std::move(settings)), services_(services),
+      append_trouble_(std::chrono::minutes(1), services.clock) {
   if (log) {
     log_ = *std::move(log);
     return;
@@ -67,8 +68,12 @@ void Partition::after_append(ByteView records, const AppendInfo& info) {
 }
 
 AppendOutcome Partition::failed_append(const Error& error) {
-  if (error.code == Errc::kIo || error.code == Errc::kNoSpace)
-    log_error("partition", "append failed", {{"partition", fmt::to_string(name_)}, {"error", error.message}});
+  if (error.code == Errc::kIo || error.code == Errc::kNoSpace) {
+    // Producers try again and again while a disk is full.
+    if (const auto turn = append_trouble_.turn())
+      log_error("partition", "append failed", {{"partition", fmt::to_string(name_)}, {"error", error.message},
+                                               {"failed_since_last_said", turn.suppressed}});
+  }
   return {.error = append_error(error), .log_start_offset = log_->log_start_offset(), .message = error.message};
 }
 

@@ -14,6 +14,7 @@
 #include "cluster/storage/log.h"
 #include "common/base/ids.h"
 #include "common/protocol/error_code.h"
+#include "common/telemetry/log.h"
 
 namespace tributary {
 
@@ -141,6 +142,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   PartitionServices& services_;
 
   // shard thread only
+  OncePer append_trouble_;
   std::unique_ptr<Log> log_;
   ErrorCode closed_ = ErrorCode::kNone;  // why log_ is null
   std::string closed_reason_;
