@@ -1,21 +1,26 @@
 #include <nng/nng.h>
-#include <nng/protocol/reqrep0/req.h>
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <vector>
 
 #include "common/base/check.h"
 #include "common/transport/client.h"
+#include "common/transport/nng_link.h"
 #include "common/transport/nng_message.h"
+#include "common/transport/nng_pipe_stats.h"
 
 namespace tributary {
 namespace {
 
 constexpr std::size_t kAnswerBytesMin = 4;  // correlation id
+
+/// From the loss of a connection until its pipe must have been reaped, so that nng dials again.
+constexpr std::chrono::milliseconds kReapPatience{2'000};
+constexpr std::chrono::milliseconds kReapPatienceStuck{200};
+Duration reap_patience() { return nng_reaper_is_stuck() ? kReapPatienceStuck : kReapPatience; }
 
 nng_duration milliseconds_until(MonoTime deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - system_clock().mono_now());
@@ -33,71 +38,23 @@ Error error_of(int nng_error) {
   }
 }
 
-/// Counts a socket's pipes and tells of changes. Outlives the channel if nng does not finish closing.
-class Connections {
- public:
-  explicit Connections(std::function<void(bool)> on_change) : on_change_(std::move(on_change)) {}
-
-  void watch(nng_socket socket) {
-    const auto notify = [](nng_pipe pipe, nng_pipe_ev event, void* self) {
-      static_cast<Connections*>(self)->changed(static_cast<std::uint32_t>(nng_pipe_id(pipe)), event);
-    };
-    for (const auto event : {NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_ADD_POST, NNG_PIPE_EV_REM_POST})
-      (void)nng_pipe_notify(socket, event, notify, this);
-  }
-  [[nodiscard]] int count() const { return count_; }
-  /// No call of on_change runs, or begins, after this.
-  void mute() {
-    const std::lock_guard lock(telling_);
-    on_change_ = nullptr;
-  }
-
- private:
-  /// nng may report the end of a pipe before, or without, its having been added; only ADD_PRE is first.
-  void changed(std::uint32_t id, nng_pipe_ev event) {
-    const bool added = event == NNG_PIPE_EV_ADD_POST;
-    {
-      const std::lock_guard lock(mutex_);
-      if (event == NNG_PIPE_EV_ADD_PRE) {
-        pipes_.emplace(id, false);
-        return;
-      }
-      const auto found = pipes_.find(id);
-      if (found == pipes_.end()) return;
-      const bool counted = found->second;
-      if (added) found->second = true;
-      else pipes_.erase(found);
-      if (!added && !counted) return;
-      count_ += added ? 1 : -1;
-    }
-    const std::lock_guard lock(telling_);
-    if (on_change_) on_change_(added);
-  }
-
-  std::mutex telling_;
-  std::function<void(bool)> on_change_;  // under telling_
-  std::mutex mutex_;
-  std::unordered_map<std::uint32_t, bool> pipes_;  // by id: whether it has been counted
-  std::atomic<int> count_{0};
-};
-
 /// One REQ0 context per request in flight, reused. nng's send queue over contexts is a FIFO and there is
-/// one dialer, hence one connection at a time, hence the order on the wire. Resending is off
-/// (NNG_DURATION_INFINITE): a lost connection completes what was sent on it with NNG_ECONNRESET, and
-/// leaves in the queue what was not.
+/// one dialer, hence one connection at a time, hence the order on the wire. A lost connection completes
+/// what was sent on it with NNG_ECONNRESET and leaves in nng's queue what was not.
 ///
 /// Requests over in_flight_max wait here, since nng's server side drops answers beyond 64 queued ones.
-/// `timer_` expires and rejects them; it sleeps only while some wait.
+/// `timer_` expires and rejects them; it sleeps only while there is something to watch.
+///
+/// A link whose connection was lost and which nng does not dial again (NngLink) is replaced. What was in
+/// its queue then fails as if it had been sent.
 class NngChannel final : public RequestChannel {
  public:
-  explicit NngChannel(NngClientOptions options)
-      : options_(std::move(options)),
-        connections_(std::make_shared<Connections>(options_.on_connection_change)) {}
+  NngChannel(std::string url, NngClientOptions options) : url_(std::move(url)), options_(std::move(options)) {}
   ~NngChannel() override;
 
-  Result<> open(const std::string& url);
+  Result<> open();
   void send(Payload frame, Duration timeout, Done done) override;
-  bool connected() const override { return connections_->count() > 0; }
+  bool connected() const override { return connected_; }
 
  private:
   struct Waiting {
@@ -108,55 +65,71 @@ class NngChannel final : public RequestChannel {
   };
   struct Slot {
     NngChannel* channel = nullptr;
+    NngLink* link = nullptr;
     nng_ctx context = NNG_CTX_INITIALIZER;
     nng_aio* aio = nullptr;
+    bool busy = false;
     bool sent = false;
+    std::uint64_t epoch = 0;  // of the link's connection that it was sent on
     MonoTime deadline;
     Done done;
   };
+  /// A link and the contexts on it.
+  struct Lane {
+    std::shared_ptr<NngLink> link;
+    std::vector<std::unique_ptr<Slot>> slots;
+    std::vector<Slot*> free_slots;
+  };
 
-  void start(Slot& slot, Waiting request);  // under mutex_
-  void start_waiting();                     // under mutex_
-  Slot* free_slot();                        // under mutex_; null if all are busy
-  void schedule_timer(MonoTime no_later_than);  // under mutex_
+  void start(Slot& slot, Waiting request);          // under mutex_
+  void start_waiting();                             // under mutex_
+  Slot* free_slot();                                // under mutex_; null if all are busy
+  void schedule_timer(MonoTime no_later_than);      // under mutex_
+  void connection_lost(MonoTime now);               // under mutex_
+  void replace_dead_lane(MonoTime now);             // under mutex_
+  [[nodiscard]] std::vector<Lane> take_idle_retired();  // under mutex_
+  Result<Lane> open_lane();
   void advance(Slot& slot);
-  void complete(Slot& slot, Result<SharedBytes> result);
+  void complete(Slot& slot, Result<SharedBytes> result, bool lost = false);
   void timer_done();
+  void changed(std::uint64_t generation, bool connected);
+  void tell(bool connected) const {
+    if (options_.on_connection_change) options_.on_connection_change(connected);
+  }
+  static void destroy(Lane& lane);
 
+  const std::string url_;
   const NngClientOptions options_;
-  nng_socket socket_ = NNG_SOCKET_INITIALIZER;
   nng_aio* timer_ = nullptr;
-  const std::shared_ptr<Connections> connections_;
+  std::atomic<bool> connected_{false};
 
   std::mutex mutex_;
   bool closing_ = false;
-  std::vector<std::unique_ptr<Slot>> slots_;
-  std::vector<Slot*> free_slots_;
+  Lane lane_;
+  std::uint64_t generation_ = 1;  // of lane_
+  std::vector<Lane> retired_;  // replaced, some of their slots still busy
   std::deque<Waiting> waiting_;
   std::vector<Waiting> rejected_;
+  std::optional<MonoTime> lost_at_;  // the connection, and no other has come yet
   bool timer_armed_ = false;
   MonoTime timer_deadline_;
 };
 
-Result<> NngChannel::open(const std::string& url) {
-  int error = nng_req0_open(&socket_);
-  if (error != 0) return fail_nng(Errc::kIo, url, error);
+Result<> NngChannel::open() {
   const auto on_timer = [](void* self) { static_cast<NngChannel*>(self)->timer_done(); };
   CHECK(nng_aio_alloc(&timer_, on_timer, this) == 0, "out of memory");
-  connections_->watch(socket_);
-  const auto ms = [](std::chrono::milliseconds d) { return static_cast<nng_duration>(d.count()); };
-  error = nng_socket_set_ms(socket_, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
-  if (error == 0) error = nng_socket_set_size(socket_, NNG_OPT_RECVMAXSZ, options_.answer_bytes_max);
-  if (error == 0) error = nng_socket_set_ms(socket_, NNG_OPT_RECONNMINT, ms(options_.reconnect_min));
-  if (error == 0) error = nng_socket_set_ms(socket_, NNG_OPT_RECONNMAXT, ms(options_.reconnect_max));
-  nng_dialer dialer = NNG_DIALER_INITIALIZER;
-  if (error == 0) error = nng_dialer_create(&dialer, socket_, url.c_str());
-  if (error == 0) {
-    (void)nng_dialer_set_bool(dialer, NNG_OPT_TCP_KEEPALIVE, true);
-    error = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
-  }
-  if (error != 0) return fail_nng(Errc::kInvalidArgument, fmt::format("nng address {}", url), error);
+  auto lane = open_lane();
+  if (!lane) return tl::unexpected<Error>(std::move(lane).error());
+  const std::lock_guard lock(mutex_);
+  lane_ = std::move(*lane);
   return {};
+}
+
+Result<NngChannel::Lane> NngChannel::open_lane() {
+  Lane lane;
+  const auto on_change = [this, generation = generation_](bool connected) { changed(generation, connected); };
+  ASSIGN_OR_RETURN(lane.link, NngLink::open(url_, options_, on_change));
+  return lane;
 }
 
 void NngChannel::send(Payload frame, Duration timeout, Done done) {
@@ -182,21 +155,22 @@ void NngChannel::send(Payload frame, Duration timeout, Done done) {
 }
 
 NngChannel::Slot* NngChannel::free_slot() {
-  if (free_slots_.empty()) {
-    if (slots_.size() >= options_.in_flight_max) return nullptr;
+  if (lane_.free_slots.empty()) {
+    if (lane_.slots.size() >= options_.in_flight_max) return nullptr;
     auto slot = std::make_unique<Slot>();
     slot->channel = this;
-    if (nng_ctx_open(&slot->context, socket_) != 0) return nullptr;
+    slot->link = lane_.link.get();
+    if (nng_ctx_open(&slot->context, lane_.link->socket()) != 0) return nullptr;
     const auto done = [](void* raw) {
       auto* own = static_cast<Slot*>(raw);
       own->channel->advance(*own);
     };
     CHECK(nng_aio_alloc(&slot->aio, done, slot.get()) == 0, "out of memory");
-    free_slots_.push_back(slot.get());
-    slots_.push_back(std::move(slot));
+    lane_.free_slots.push_back(slot.get());
+    lane_.slots.push_back(std::move(slot));
   }
-  auto* slot = free_slots_.back();
-  free_slots_.pop_back();
+  auto* slot = lane_.free_slots.back();
+  lane_.free_slots.pop_back();
   return slot;
 }
 
@@ -210,6 +184,7 @@ void NngChannel::start_waiting() {
 }
 
 void NngChannel::start(Slot& slot, Waiting request) {
+  slot.busy = true;
   slot.sent = false;
   slot.deadline = request.deadline;
   slot.done = std::move(request.done);
@@ -225,12 +200,16 @@ void NngChannel::advance(Slot& slot) {
     if (error != 0) {
       nng_msg_free(nng_aio_get_msg(slot.aio));
       nng_aio_set_msg(slot.aio, nullptr);
-      return complete(slot, tl::unexpected<Error>(error_of(error)));
+      // With a stuck reaper nobody else tells that there is no connection.
+      const bool lost = error == NNG_ETIMEDOUT && nng_reaper_is_stuck();
+      slot.epoch = slot.link->epoch();
+      return complete(slot, tl::unexpected<Error>(error_of(error)), lost);
     }
-    slot.sent = true;
     nng_aio_set_timeout(slot.aio, milliseconds_until(slot.deadline));
     const std::lock_guard lock(mutex_);  // the destructor stops the aio only after closing_
-    if (!closing_) return nng_ctx_recv(slot.context, slot.aio);
+    slot.sent = true;
+    slot.epoch = slot.link->epoch();
+    if (!closing_ && slot.link == lane_.link.get()) return nng_ctx_recv(slot.context, slot.aio);
   }
   if (!error && nng_aio_get_msg(slot.aio) != nullptr) {
     NngMessage message(nng_aio_get_msg(slot.aio));
@@ -239,18 +218,89 @@ void NngChannel::advance(Slot& slot) {
       return complete(slot, fail(Errc::kCorrupt, "an answer without a correlation id"));
     return complete(slot, body_of(std::move(message)));
   }
-  complete(slot, tl::unexpected<Error>(error_of(error != 0 ? error : NNG_ECLOSED)));
+  const auto why = error_of(error != 0 ? error : NNG_ECONNRESET);
+  complete(slot, tl::unexpected<Error>(why), error == NNG_ECONNRESET);
 }
 
-void NngChannel::complete(Slot& slot, Result<SharedBytes> result) {
+void NngChannel::complete(Slot& slot, Result<SharedBytes> result, bool lost) {
   auto done = std::exchange(slot.done, nullptr);
   {
     const std::lock_guard lock(mutex_);
-    free_slots_.push_back(&slot);
-    start_waiting();
+    slot.busy = false;
+    if (slot.link == lane_.link.get()) {
+      lane_.free_slots.push_back(&slot);
+      lost = lost && lane_.link->mark_lost(slot.epoch);
+      if (lost) {
+        connected_ = false;
+        connection_lost(system_clock().mono_now());
+      }
+      start_waiting();
+    } else {
+      lost = false;
+    }
   }
+  if (lost) tell(false);
   done(std::move(result));
 }
+
+// ---- The connection
+
+void NngChannel::changed(std::uint64_t generation, bool connected) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_ || generation != generation_) return;
+    connected_ = connected;
+    if (connected) lost_at_.reset();
+    else connection_lost(system_clock().mono_now());
+  }
+  tell(connected);
+}
+
+void NngChannel::connection_lost(MonoTime now) {
+  if (lost_at_) return;
+  lost_at_ = now;
+  schedule_timer(now + reap_patience());
+}
+
+void NngChannel::replace_dead_lane(MonoTime now) {
+  if (!lost_at_ || now < *lost_at_ + reap_patience()) return;
+  lost_at_.reset();
+  if (!lane_.link->dead()) return;
+  ++generation_;
+  auto lane = open_lane();
+  if (!lane) {  // out of descriptors, most likely
+    --generation_;
+    return connection_lost(now);
+  }
+  std::swap(lane_, *lane);
+  for (const auto& slot : lane->slots)
+    if (slot->busy) nng_aio_cancel(slot->aio);
+  retired_.push_back(std::move(*lane));
+  start_waiting();
+}
+
+std::vector<NngChannel::Lane> NngChannel::take_idle_retired() {
+  std::vector<Lane> idle;
+  for (auto lane = retired_.begin(); lane != retired_.end();) {
+    const bool busy = std::ranges::any_of(lane->slots, [](const auto& slot) { return slot->busy; });
+    if (!busy) idle.push_back(std::move(*lane));
+    lane = busy ? lane + 1 : retired_.erase(lane);
+  }
+  return idle;
+}
+
+/// Waits for the slots' callbacks. Not under mutex_.
+void NngChannel::destroy(Lane& lane) {
+  for (const auto& slot : lane.slots) {
+    nng_aio_stop(slot->aio);
+    if (slot->done) slot->done(tl::unexpected<Error>(error_of(NNG_ECLOSED)));
+    (void)nng_ctx_close(slot->context);
+    nng_aio_free(slot->aio);
+  }
+  if (lane.link) lane.link->close();
+}
+
+// ---- Time
 
 void NngChannel::schedule_timer(MonoTime no_later_than) {
   if (closing_) return;
@@ -265,20 +315,26 @@ void NngChannel::schedule_timer(MonoTime no_later_than) {
 
 void NngChannel::timer_done() {
   std::vector<Waiting> failed;
+  std::vector<Lane> idle;
   {
     const std::lock_guard lock(mutex_);
     timer_armed_ = false;
     if (closing_) return;
-    failed = std::exchange(rejected_, {});
     const auto now = system_clock().mono_now();
+    failed = std::exchange(rejected_, {});
     const auto expired = [now](const Waiting& request) { return request.deadline <= now; };
     for (auto& request : waiting_)
       if (expired(request)) failed.push_back(std::move(request));
     std::erase_if(waiting_, expired);
+    replace_dead_lane(now);
+    idle = take_idle_retired();
     auto next = MonoTime::max();
     for (const auto& request : waiting_) next = std::min(next, request.deadline);
+    if (lost_at_) next = std::min<MonoTime>(next, *lost_at_ + reap_patience());
+    if (!retired_.empty()) next = std::min<MonoTime>(next, now + kReapPatienceStuck);
     if (next != MonoTime::max()) schedule_timer(next);
   }
+  for (auto& lane : idle) destroy(lane);
   for (auto& request : failed) request.done(tl::unexpected<Error>(std::move(request.error)));
 }
 
@@ -291,25 +347,19 @@ NngChannel::~NngChannel() {
     for (auto& request : rejected_) left.push_back(std::move(request));
     rejected_.clear();
   }
-  // No slot is added or started any more. Stopping one waits for its callback.
-  for (const auto& slot : slots_) {
-    nng_aio_stop(slot->aio);
-    if (slot->done) slot->done(tl::unexpected<Error>(error_of(NNG_ECLOSED)));
-    (void)nng_ctx_close(slot->context);
-    nng_aio_free(slot->aio);
-  }
+  // No slot, lane or timer is started any more.
   if (timer_ != nullptr) nng_aio_stop(timer_);
   nng_aio_free(timer_);
-  connections_->mute();
-  (void)close_socket(socket_, connections_);
+  for (auto& lane : retired_) destroy(lane);
+  destroy(lane_);
   for (auto& request : left) request.done(tl::unexpected<Error>(error_of(NNG_ECLOSED)));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<RequestChannel>> connect_nng(const std::string& url, NngClientOptions options) {
-  auto channel = std::make_unique<NngChannel>(std::move(options));
-  RETURN_IF_ERROR(channel->open(url));
+  auto channel = std::make_unique<NngChannel>(url, std::move(options));
+  RETURN_IF_ERROR(channel->open());
   return std::unique_ptr<RequestChannel>(std::move(channel));
 }
 

@@ -2,6 +2,8 @@
 
 #include <nng/nng.h>
 
+#include <algorithm>
+#include <atomic>
 #include <string_view>
 
 namespace tributary {
@@ -24,5 +26,18 @@ std::vector<std::pair<std::uint32_t, std::uint64_t>> nng_pipe_sent_bytes() {
   nng_stats_free(root);
   return sent;
 }
+
+namespace {
+std::atomic<bool> reaper_stuck{false};
+}
+
+bool nng_reaper_is_stuck(std::span<const std::uint32_t> lost_pipes) {
+  if (reaper_stuck || lost_pipes.empty()) return reaper_stuck;
+  for (const auto& [id, bytes] : nng_pipe_sent_bytes())
+    if (std::ranges::find(lost_pipes, id) != lost_pipes.end()) reaper_stuck = true;
+  return reaper_stuck;
+}
+
+bool nng_reaper_is_stuck() { return reaper_stuck; }
 
 }  // namespace tributary

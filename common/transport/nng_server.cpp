@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::size_t kRequestBytesMin = 8;  // api key, api version, correlation id
 constexpr std::chrono::milliseconds kRest{20};
+constexpr std::chrono::seconds kReapPatience{2};  // see nng_reaper_is_stuck
+constexpr std::size_t kLostKept = 32;
 
 std::string text_of(const nng_sockaddr& address) {
   if (address.s_family != NNG_AF_INET) return "nng peer";
@@ -66,6 +68,7 @@ struct NngServer::Impl : std::enable_shared_from_this<Impl> {
   std::size_t in_flight = 0;
   std::size_t request_bytes_in_flight = 0;
   std::uint64_t answer_bytes_unchecked = 0;
+  std::deque<std::pair<std::chrono::steady_clock::time_point, std::uint32_t>> lost_pipes;
   std::chrono::steady_clock::time_point choked_check;  // when choked pipes were last looked at
   bool receiving = false;
   std::vector<std::unique_ptr<SendSlot>> send_slots;
@@ -81,6 +84,7 @@ struct NngServer::Impl : std::enable_shared_from_this<Impl> {
   void send(NngMessage answer);                       // under mutex
   [[nodiscard]] bool admit(Pipe& pipe, std::size_t bytes);  // under mutex
   void check_unread();                                // under mutex
+  void check_reaper();                                // under mutex
   void event(const std::string& what) const {
     if (options.on_event) options.on_event(what);
   }
@@ -270,12 +274,15 @@ void NngServer::Impl::pipe_changed(nng_pipe pipe, nng_pipe_ev event_kind) {
   if (event_kind == NNG_PIPE_EV_REM_POST) {
     const std::lock_guard lock(mutex);
     if (pipes.erase(id) > 0) --stats.pipes_open;
+    lost_pipes.emplace_back(std::chrono::steady_clock::now(), id);
+    if (lost_pipes.size() > kLostKept) lost_pipes.pop_front();
     return;
   }
   nng_sockaddr address{};
   (void)nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &address);
   const std::lock_guard lock(mutex);
-  if (stopping || pipes.size() >= options.pipes_max) {
+  check_reaper();
+  if (stopping || (pipes.size() >= options.pipes_max && !stats.reaper_stuck)) {
     ++stats.pipes_refused;
     (void)nng_pipe_close(pipe);
     return;
@@ -296,6 +303,16 @@ void NngServer::Impl::check_unread() {
     const auto unread = pipe.answered_bytes - std::min(sent_bytes, pipe.answered_bytes);
     pipe.choked = unread > options.answer_bytes_queued_per_pipe_max;
   }
+}
+
+void NngServer::Impl::check_reaper() {
+  std::vector<std::uint32_t> ids;
+  const auto limit = std::chrono::steady_clock::now() - kReapPatience;
+  for (; !lost_pipes.empty() && lost_pipes.front().first < limit; lost_pipes.pop_front())
+    ids.push_back(lost_pipes.front().second);
+  if (stats.reaper_stuck || !nng_reaper_is_stuck(ids)) return;
+  stats.reaper_stuck = true;
+  event("nng does not give back connections that end any more (a fault of nng 1.5): restart at leisure");
 }
 
 // ---- Lifecycle

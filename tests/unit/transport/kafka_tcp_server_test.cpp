@@ -275,7 +275,7 @@ TEST_F(KafkaTcpServerTest, AResponderDestroyedUnansweredClosesTheConnection) {
 }
 
 TEST_F(KafkaTcpServerTest, IdleConnectionsAreClosedAndBusyOnesKept) {
-  options_.idle_timeout = 100ms;
+  options_.idle_timeout = 500ms;
   std::vector<Responder> held;
   serve([&](IncomingRequest, Responder responder) { held.push_back(std::move(responder)); });
   TcpPeer busy(server_->port());

@@ -34,6 +34,7 @@ class TinyBroker final : public RequestHandler {
     auto server = NngServer::start(options, {context_.get()}, *this);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
+    const std::lock_guard lock(mutex_);
     port_ = server_->port();
   }
   void stop() {
@@ -70,6 +71,7 @@ class TinyBroker final : public RequestHandler {
     const auto request = decode_request<MetadataRequest>(frame.body, frame.header.version).value();
     EXPECT_FALSE(request.allow_auto_topic_creation);
     MetadataResponse response;
+    const std::lock_guard lock(mutex_);
     response.brokers.push_back({BrokerId(3), "127.0.0.1", port_, std::nullopt});
     for (const auto& asked : *request.topics) {
       MetadataResponse::Topic topic;
