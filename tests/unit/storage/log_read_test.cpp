@@ -162,12 +162,10 @@ TEST_F(LogTest, ABatchThatReachesBeyondItsSegmentIsNamed) {
   const auto one = batch({.value_bytes = 200}).size();
   SetLastOffsetDelta(Path(3, kLogSuffix), one, 9);
   Open();
-  EXPECT_EQ(log_->read(Offset(3), 1 << 20, log_->log_end_offset(), true)->next_offset, Offset(4));
-  for (const std::int64_t offset : {4, 5}) {
-    const auto damaged = log_->read(Offset(offset), 1 << 20, log_->log_end_offset(), true);
-    ASSERT_FALSE(damaged) << offset;
-    EXPECT_EQ(damaged.error().code, Errc::kCorrupt);
-  }
+  EXPECT_EQ(log_->read(Offset(3), 1, log_->log_end_offset(), true)->next_offset, Offset(4));
+  const auto damaged = log_->read(Offset(4), 1, log_->log_end_offset(), true);
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, Errc::kCorrupt);
 }
 
 TEST_F(LogTest, AnOldSegmentThatLacksItsEndIsNamed) {
