@@ -157,9 +157,10 @@ void Watch::read_gateway() {
       value("intake_readings"), value("unacked_batches"), value("buffer_bytes"),
       snapshot->value("tributary_gateway_buffer_oldest_age_seconds").value_or(0)};
   const auto counter = value("readings_total");
-  if (!frame_.in) frame_.in = Flow{0, flags_.from == "earliest" ? counter : 0};
+  if (!in_before_) in_before_ = flags_.from == "earliest" ? 0 : counter;
+  if (!frame_.in) frame_.in = Flow{};
   // A counter that has gone back belongs to a new process: all of it is new.
-  const auto added = !in_before_ ? 0 : counter < *in_before_ ? counter : counter - *in_before_;
+  const auto added = counter < *in_before_ ? counter : counter - *in_before_;
   frame_.in->per_second = added;
   frame_.in->total += added;
   in_before_ = counter;
