@@ -1,7 +1,9 @@
 # The three kinds of target that the folders declare.
 
 # Standard and third-party headers that nearly every source includes, compiled once.
-file(WRITE ${CMAKE_BINARY_DIR}/pch/pch.cpp "")
+if(NOT EXISTS ${CMAKE_BINARY_DIR}/pch/pch.cpp)  # untouched, or each configuration would compile it again
+  file(WRITE ${CMAKE_BINARY_DIR}/pch/pch.cpp "")
+endif()
 add_library(tributary_pch OBJECT ${CMAKE_BINARY_DIR}/pch/pch.cpp)
 target_link_libraries(tributary_pch PUBLIC fmt::fmt tl::expected Threads::Threads)
 target_include_directories(tributary_pch PUBLIC ${CMAKE_SOURCE_DIR})

@@ -217,6 +217,7 @@ Result<> Watch::show() {
 }
 
 Result<> Watch::show_summary() {
+  tick();
   frame_.p50_ms = latencies_.overall(0.5);
   frame_.p99_ms = latencies_.overall(0.99);
   frame_.max_ms = latencies_.overall(1);

@@ -1,5 +1,7 @@
 // From a device's publish to a consumer's pull, nothing broken.
 
+#include <fmt/format.h>
+
 #include "tests/e2e/site.h"
 
 namespace tributary::test {
@@ -18,6 +20,26 @@ TEST(Pipeline, EveryReadingArrivesOnceInOrderAndNoneTouchesFlash) {
   EXPECT_EQ(site.gateway.metric("tributary_gateway_spilled_batches_total"), 0.0) << "the uplink was healthy";
   EXPECT_EQ(site.gateway.terminate(), 0) << site.gateway.log();
   EXPECT_EQ(site.broker.terminate(), 0) << site.broker.log();
+}
+
+TEST(Pipeline, TheLiveViewEndsWithTheDevicesAndTellsWhatCameThrough) {
+  Site site;
+  ASSERT_NO_FATAL_FAILURE(site.start_all());
+  auto fleet = site.start_devices(10, 20, 4);
+  Process::Options options;
+  options.command = {program_path("tributary"), "--cluster", site.broker.nng_url(), "watch", "--topic", "readings",
+                     "--from", "earliest", "--gateway", "127.0.0.1:" + std::to_string(site.gateway.http_port()),
+                     "--pid", std::to_string(fleet.pid())};
+  options.output_path = options.error_path = site.folder / "watch.log";
+  Process watch(options);
+  EXPECT_EQ(fleet.wait(60s), 0) << site.fleet_log();
+  EXPECT_EQ(watch.wait(60s), 0) << read_whole_file(options.output_path);
+  const auto shown = read_whole_file(options.output_path);
+  const auto verdict = verify(site.broker, site.ledger());
+  EXPECT_TRUE(verdict.ok()) << verdict.text;
+  for (const auto* name : {"in", "stored", "consumed"})
+    EXPECT_NE(shown.find(fmt::format("  {:<10}{:>15} readings\n", name, verdict.acknowledged)), std::string::npos)
+        << shown;
 }
 
 TEST(Pipeline, ProgramsMayComeUpInWhateverOrder) {
