@@ -135,6 +135,7 @@ mosquitto() {
   listens=$(choose_port 1883)
   mqtt=127.0.0.1:$listens
   sed "s/^listener .*/listener $listens 127.0.0.1/" configs/demo/mosquitto.conf >"$folder/mosquitto.conf"
+  echo "user root" >>"$folder/mosquitto.conf"  # a change of user would undo --pdeathsig
   local program
   program=$(PATH=$PATH:/usr/sbin type -P mosquitto)
   spawn mosquitto "$program" -c "$folder/mosquitto.conf"

@@ -24,7 +24,9 @@ Mosquitto::Mosquitto(const std::string& folder, Start start_at, const std::strin
   std::ofstream(folder_ + "/mosquitto.conf")
       << fmt::format("listener {} 127.0.0.1\nallow_anonymous true\npersistence false\n"
                      "max_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\n"
-                     "max_queued_bytes 0\nlog_type notice\n{}\n",
+                     "max_queued_bytes 0\nlog_type notice\n"
+                     // Else it changes its user as root, and with that forgets to end with the test.
+                     "user root\n{}\n",
                      port_, extra_configuration);
   if (start_at == Start::kNow) start();
 }

@@ -1,6 +1,8 @@
 #include "tests/support/mosquitto.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/support/eventually.h"
 #include "tests/support/network.h"
@@ -33,6 +35,23 @@ TEST(Mosquitto, MessagesGoThroughItAndThroughTheProxy) {
     return !subscriber.running();
   }));
   EXPECT_EQ(read_whole_file(folder / "out"), "hello\n");
+}
+
+TEST(Mosquitto, ItEndsWithTheProcessThatStartedIt) {
+  const TempFolder folder;
+  int port_pipe[2];
+  ASSERT_EQ(::pipe(port_pipe), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto& mosquitto = *new Mosquitto(folder.path());
+    const auto port = mosquitto.port();
+    ::_exit(::write(port_pipe[1], &port, sizeof port) == sizeof port ? 0 : 1);
+  }
+  std::uint16_t port = 0;
+  ASSERT_EQ(::read(port_pipe[0], &port, sizeof port), static_cast<ssize_t>(sizeof port));
+  EXPECT_TRUE(eventually(10s, [&] { return !accepts_connections(port); }));
+  int status = 0;
+  ::waitpid(child, &status, 0);
 }
 
 TEST(Mosquitto, ItCanBeKilledAndStartedOnTheSamePort) {
