@@ -125,8 +125,14 @@ Result<> Broker::start() {
     impl.shards.back()->start();
   }
   impl.serving = true;
-  RETURN_IF_ERROR(impl.open_data());
-  RETURN_IF_ERROR(impl.listen());
+  auto started = impl.open_data();
+  if (started) started = impl.listen();
+  if (!started) {
+    // A port in use must not cost the next start a recovery.
+    impl.quiesce();
+    (void)impl.close_data();
+    return started;
+  }
   {
     const std::scoped_lock lock(impl.mutex);
     impl.not_ready.clear();
@@ -268,7 +274,8 @@ void Broker::Impl::quiesce() {
 }
 
 Result<> Broker::Impl::close_data() {
-  if (!controller) return {};
+  // Without a context no log has been written to: the folder is as clean as it was.
+  if (!context) return directory && directory->was_clean() ? directory->mark_clean_shutdown() : Result<>{};
   RETURN_IF_ERROR(controller->close_logs());
   return directory->mark_clean_shutdown();
 }

@@ -63,13 +63,12 @@ Result<> Controller::open() {
                                            [&](auto done) { registry_.removed_topics(std::move(done)); }));
   find_foreign_folders(topics, removed);
   for (const auto& topic : removed) remove_folders(topic);
-  ClusterImage::Topics images;
-  for (auto& topic : topics) {
-    ASSIGN_OR_RETURN(auto image, open_topic(topic));
+  ASSIGN_OR_RETURN(auto images, open_topics(topics));
+  for (const auto& [name, image] : images) {
+    const auto& topic = image->topic;
     const bool whole = std::ranges::all_of(image->partitions, [](const auto& p) { return p->is_open(); });
     if (!topic.ready && whole)
       RETURN_IF_ERROR(await<Topic>([&](auto done) { registry_.mark_ready(topic.name, topic.id, std::move(done)); }));
-    images.emplace(topic.name, std::move(image));
   }
   publish(std::make_shared<const ClusterImage>(std::move(images)));
   return {};
@@ -90,33 +89,44 @@ void Controller::find_foreign_folders(const std::vector<Topic>& topics, const st
   for (const auto& warning : directory_.warnings()) log_warning("recovery", warning);
 }
 
-Result<std::shared_ptr<const TopicImage>> Controller::open_topic(const Topic& topic) {
-  auto settings = resolve_topic_settings(defaults_, topic.configs);
-  if (!settings) return in_context(fmt::format("topic '{}'", topic.name), settings.error());
-  const auto count = static_cast<std::size_t>(topic.partitions);
-  std::vector<Result<std::unique_ptr<Log>>> logs(count);
+Result<ClusterImage::Topics> Controller::open_topics(const std::vector<Topic>& topics) {
+  std::vector<std::shared_ptr<TopicImage>> images;
+  std::vector<std::pair<TopicImage*, std::int32_t>> jobs;
+  for (const auto& topic : topics) {
+    auto settings = resolve_topic_settings(defaults_, topic.configs);
+    if (!settings) return in_context(fmt::format("topic '{}'", topic.name), settings.error());
+    auto& image = images.emplace_back(std::make_shared<TopicImage>(TopicImage{topic, *std::move(settings), {}}));
+    image->partitions.resize(static_cast<std::size_t>(topic.partitions));
+    for (std::int32_t i = 0; i < topic.partitions; ++i) jobs.emplace_back(image.get(), i);
+  }
+
+  // After a crash each log is scanned: all processors help.
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
-    for (std::size_t i = next++; i < count; i = next++)
-      logs[i] = open_partition(topic, PartitionIndex(static_cast<std::int32_t>(i)), *settings);
+    for (std::size_t job = next++; job < jobs.size(); job = next++) {
+      auto& [image, i] = jobs[job];
+      image->partitions[static_cast<std::size_t>(i)] = open_partition(*image, PartitionIndex(i));
+    }
   };
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(shards_.size(), count); ++i) threads.emplace_back(work);
+  for (std::size_t i = 1; i < std::min(shards_.size(), jobs.size()); ++i) threads.emplace_back(work);
   work();
   for (auto& thread : threads) thread.join();
 
-  auto image = std::make_shared<TopicImage>(TopicImage{topic, *settings, {}});
-  for (std::int32_t i = 0; i < topic.partitions; ++i) {
-    auto& log = logs[static_cast<std::size_t>(i)];
-    if (log) log_recovery(partition_name(topic, i), (*log)->recovery());
-    image->partitions.push_back(std::make_shared<Partition>(
-        partition_name(topic, i), shard_of(topic, PartitionIndex(i)), *settings, services_, std::move(log)));
-  }
-  return image;
+  ClusterImage::Topics opened;
+  for (auto& image : images) opened.emplace(image->topic.name, std::move(image));
+  return opened;
 }
 
-Result<std::unique_ptr<Log>> Controller::open_partition(const Topic& topic, PartitionIndex index,
-                                                        const TopicSettings& settings) {
+std::shared_ptr<Partition> Controller::open_partition(const TopicImage& image, PartitionIndex index) {
+  auto log = open_log(image.topic, index, image.settings);
+  const TopicPartition name{image.topic.name, index};
+  if (log) log_recovery(name, (*log)->recovery());
+  return std::make_shared<Partition>(name, shard_of(image.topic, index), image.settings, services_, std::move(log));
+}
+
+Result<std::unique_ptr<Log>> Controller::open_log(const Topic& topic, PartitionIndex index,
+                                                  const TopicSettings& settings) {
   const TopicPartition partition{topic.name, index};
   if (foreign_folders_.contains(partition))
     return fail(Errc::kCorrupt, fmt::format("the folder {}/{} belongs to another topic of that name", options_.data, partition));

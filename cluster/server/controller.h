@@ -67,9 +67,11 @@ class Controller {
 
  private:
   void find_foreign_folders(const std::vector<Topic>& topics, const std::vector<RemovedTopic>& removed);
-  [[nodiscard]] Result<std::shared_ptr<const TopicImage>> open_topic(const Topic& topic);
-  [[nodiscard]] Result<std::unique_ptr<Log>> open_partition(const Topic& topic, PartitionIndex index,
-                                                            const TopicSettings& settings);
+  [[nodiscard]] Result<ClusterImage::Topics> open_topics(const std::vector<Topic>& topics);
+  // Several threads at once, while opening.
+  [[nodiscard]] std::shared_ptr<Partition> open_partition(const TopicImage& image, PartitionIndex index);
+  [[nodiscard]] Result<std::unique_ptr<Log>> open_log(const Topic& topic, PartitionIndex index,
+                                                      const TopicSettings& settings);
 
   [[nodiscard]] TopicOutcome create_one(const NewTopic& wanted, bool validate_only);
   [[nodiscard]] TopicOutcome validate(const NewTopic& wanted, TopicSettings& settings) const;

@@ -1,0 +1,152 @@
+#include "tests/unit/server/broker_fixture.h"
+
+namespace tributary::test {
+namespace {
+
+class ProduceTest : public BrokerTest {
+ protected:
+  void SetUp() override {
+    start();
+    ASSERT_EQ(create_topic("t", 2), ErrorCode::kNone);
+  }
+};
+
+TEST_F(ProduceTest, OffsetsCountRecordsPerPartition) {
+  EXPECT_EQ(produce("t", 0, make_batch(3)).base_offset, Offset(0));
+  EXPECT_EQ(produce("t", 0, make_batch(2)).base_offset, Offset(3));
+  EXPECT_EQ(produce("t", 1, make_batch(1)).base_offset, Offset(0));
+  EXPECT_EQ(end_offset("t", 0), 5);
+}
+
+TEST_F(ProduceTest, EveryServedVersionIsAnswered) {
+  const auto batch = make_batch(1);
+  for (std::int16_t version = ProduceRequest::valid.min; version <= ProduceRequest::valid.max; ++version) {
+    const auto answer = ask(produce_request("t", 0, batch), version);
+    EXPECT_EQ(answer->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone) << version;
+  }
+  EXPECT_EQ(end_offset("t", 0), ProduceRequest::valid.max - ProduceRequest::valid.min + 1);
+}
+
+TEST_F(ProduceTest, EveryCodecIsKeptAsItCame) {
+  std::int64_t offset = 0;
+  for (const auto codec : {Compression::kNone, Compression::kGzip, Compression::kSnappy, Compression::kLz4, Compression::kZstd}) {
+    const auto batch = make_batch(50, {}, 100, 1'000, codec);
+    EXPECT_EQ(produce("t", 0, batch).error_code, ErrorCode::kNone) << name_of(codec);
+    const auto answer = fetch("t", 0, offset);
+    const auto stored = answer->topics.at(0).partitions.at(0).records.view();
+    ASSERT_EQ(stored.size(), batch.size());
+    EXPECT_TRUE(std::equal(stored.begin() + kBatchPrefixSize, stored.end(), batch.begin() + kBatchPrefixSize));
+    EXPECT_EQ(parse_batch_header(stored)->base_offset, Offset(offset));
+    offset += 50;
+  }
+}
+
+TEST_F(ProduceTest, AcksZeroIsNotAnsweredButAppended) {
+  RawConnection raw(broker_->kafka_port());
+  const auto batch = make_batch(4);
+  const auto frame = encode_request(9, 1, "unit-test", produce_request("t", 0, batch, 0));
+  raw.write_frame(frame->flatten().value());
+  const auto versions = encode_request(0, 2, "unit-test", ApiVersionsRequest{});
+  raw.write_frame(versions->flatten().value());
+  const auto answer = raw.read_frame();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(response_correlation_id(*answer).value(), 2);  // the next request's: the first had none
+  EXPECT_TRUE(eventually(kDeadline, [&] { return end_offset("t", 0) == 4; }));
+}
+
+TEST_F(ProduceTest, AcksZeroThatFailsClosesTheConnection) {
+  RawConnection raw(broker_->kafka_port());
+  const auto batch = make_batch(1);
+  raw.write_frame(encode_request(9, 1, "unit-test", produce_request("missing", 0, batch, 0))->flatten().value());
+  EXPECT_TRUE(raw.is_closed());
+}
+
+TEST_F(ProduceTest, AcksThatDoNotExistAreRefused) {
+  EXPECT_EQ(produce("t", 0, make_batch(), 2).error_code, ErrorCode::kInvalidRequiredAcks);
+  EXPECT_EQ(produce("t", 0, make_batch(), -2).error_code, ErrorCode::kInvalidRequiredAcks);
+  EXPECT_EQ(end_offset("t", 0), 0);
+}
+
+TEST_F(ProduceTest, UnknownTopicsAndPartitionsAreNamed) {
+  EXPECT_EQ(produce("missing", 0, make_batch()).error_code, ErrorCode::kUnknownTopicOrPartition);
+  EXPECT_EQ(produce("t", 2, make_batch()).error_code, ErrorCode::kUnknownTopicOrPartition);
+  EXPECT_EQ(produce("t", -1, make_batch()).error_code, ErrorCode::kUnknownTopicOrPartition);
+  EXPECT_EQ(produce("t", INT32_MAX, make_batch()).error_code, ErrorCode::kUnknownTopicOrPartition);
+}
+
+TEST_F(ProduceTest, OneBadPartitionDoesNotHinderTheOthers) {
+  const auto good = make_batch(2);
+  auto bad = make_batch(2);
+  bad.back() ^= 1;
+  ProduceRequest request = produce_request("t", 0, bad);
+  request.topics[0].partitions.push_back({PartitionIndex(1), Records(ByteView(good))});
+  request.topics.push_back({"missing", {{PartitionIndex(0), Records(ByteView(good))}}});
+  const auto answer = ask(request);
+  EXPECT_EQ(answer->topics.at(0).partitions.at(0).error_code, ErrorCode::kCorruptMessage);
+  EXPECT_TRUE(answer->topics.at(0).partitions.at(0).error_message);
+  EXPECT_EQ(answer->topics.at(0).partitions.at(1).error_code, ErrorCode::kNone);
+  EXPECT_EQ(answer->topics.at(1).partitions.at(0).error_code, ErrorCode::kUnknownTopicOrPartition);
+  EXPECT_EQ(end_offset("t", 0), 0);
+  EXPECT_EQ(end_offset("t", 1), 2);
+}
+
+TEST_F(ProduceTest, OversizeBatchesAreTooLarge) {
+  const auto batch = make_batch(1, {}, 2 << 20);
+  EXPECT_EQ(produce("t", 0, batch).error_code, ErrorCode::kMessageTooLarge);
+  ASSERT_EQ(create_topic("small", 1, {{"max.message.bytes", "500"}}), ErrorCode::kNone);
+  EXPECT_EQ(produce("small", 0, make_batch(1, {}, 600)).error_code, ErrorCode::kMessageTooLarge);
+  EXPECT_EQ(produce("small", 0, make_batch(1, {}, 100)).error_code, ErrorCode::kNone);
+}
+
+TEST_F(ProduceTest, EmptyRecordsAndOldFormatsAreRefused) {
+  EXPECT_EQ(produce("t", 0, {}).error_code, ErrorCode::kInvalidRecord);
+  auto old = make_batch(1);
+  old[16] = 1;  // magic
+  EXPECT_EQ(produce("t", 0, old).error_code, ErrorCode::kUnsupportedForMessageFormat);
+  EXPECT_EQ(produce("t", 0, Bytes(30, 0)).error_code, ErrorCode::kCorruptMessage);
+}
+
+TEST_F(ProduceTest, ZstdNeedsTheVersionThatKnowsIt) {
+  const auto batch = make_batch(100, {}, 100, 1'000, Compression::kZstd);
+  ASSERT_EQ(parse_batch_header(batch)->compression(), Compression::kZstd);
+  EXPECT_EQ(ask(produce_request("t", 0, batch), 6)->topics.at(0).partitions.at(0).error_code,
+            ErrorCode::kUnsupportedCompressionType);
+  EXPECT_EQ(ask(produce_request("t", 0, batch), 7)->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
+}
+
+TEST_F(ProduceTest, TransactionsAreRefused) {
+  const auto batch = make_batch();
+  auto request = produce_request("t", 0, batch);
+  request.transactional_id = "tx";
+  EXPECT_EQ(ask(request)->topics.at(0).partitions.at(0).error_code, ErrorCode::kInvalidTxnState);
+}
+
+TEST_F(ProduceTest, ARequestWithoutPartitionsIsAnswered) {
+  ProduceRequest request;
+  request.acks = -1;
+  EXPECT_TRUE(ask(request)->topics.empty());
+}
+
+TEST_F(ProduceTest, WorksOverNngToo) {
+  const auto nng = connect_by_nng();
+  const auto batch = make_batch(3);
+  const auto answer = ask(*nng, produce_request("t", 1, batch));
+  EXPECT_EQ(answer->topics.at(0).partitions.at(0).base_offset, Offset(0));
+  EXPECT_EQ(end_offset("t", 1), 3);
+}
+
+TEST_F(ProduceTest, MetricsCountWhatHappened) {
+  const auto batch = make_batch(2);
+  produce("t", 0, batch);
+  produce("t", 7, batch);
+  EXPECT_EQ(metric("tributary_broker_appends_total"), 1);
+  EXPECT_EQ(metric("tributary_broker_appended_bytes_total"), static_cast<double>(batch.size()));
+  EXPECT_EQ(metric("tributary_broker_requests_total", {{"api", "Produce"}, {"error", "NONE"}}), 1);
+  EXPECT_EQ(metric("tributary_broker_requests_total",
+                   {{"api", "Produce"}, {"error", "UNKNOWN_TOPIC_OR_PARTITION"}}), 1);
+  EXPECT_EQ(metric("tributary_broker_connections", {{"listener", "kafka"}}), 1);
+  EXPECT_GE(metric("tributary_broker_flush_seconds_count"), 1);
+}
+
+}  // namespace
+}  // namespace tributary::test
