@@ -164,7 +164,9 @@ Result<> LogRecovery::replay(std::size_t end) {
 
 Result<> LogRecovery::scan_from_durable_point() {
   log_.report.scanned = true;
-  const auto start = log_.segments->number_of(durable_);
+  auto start = log_.segments->number_of(durable_);
+  // A failed append is cut off the segment before it is rolled; that cut may not be durable yet.
+  if (start > 0 && log_.segments->base_offset(start) == durable_) --start;
   RETURN_IF_ERROR(replay(start));
   first_dirty_ = start;
   log_.log_end_offset = log_.segments->base_offset(start);
@@ -202,11 +204,14 @@ Result<bool> LogRecovery::scan_segment(std::size_t number) {
 
   const auto reason = fmt::format("{} at position {} (offset {}): {}", segment.path(),
                                   segment.size_bytes(), segment.end_offset(), result.bad->message);
-  if (segment.end_offset() < durable_)
+  // The next segment begins where this one's records end: what lies between was never acknowledged.
+  const bool complete = !last && log_.segments->base_offset(number + 1) == segment.end_offset();
+  if (segment.end_offset() < durable_ && !complete)
     return fail(Errc::kCorrupt, fmt::format("{}; {}", reason, was_durable()));
   log_.report.bytes_cut += result.file_bytes - segment.size_bytes();
   keep_reason(reason);
   RETURN_IF_ERROR(segment.cut_tail());
+  if (complete) return true;
   RETURN_IF_ERROR(remove_segments(number + 1, reason));
   return false;
 }
