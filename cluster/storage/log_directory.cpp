@@ -54,6 +54,9 @@ Result<> LogDirectory::prepare(const LogDirectoryOptions& options) {
   RETURN_IF_ERROR(check_identity(options, names));
   ASSIGN_OR_RETURN(log_start_offsets_, load_checkpoint(std::string(kLogStartOffsets)));
   ASSIGN_OR_RETURN(recovery_points_, load_checkpoint(std::string(kRecoveryPoints)));
+  // A deletion's rename must be durable before its files go: else a power cut brings back half a partition.
+  if (std::ranges::any_of(names, [](const auto& name) { return is_deleted_folder_name(name); }))
+    RETURN_IF_ERROR(fs_.sync_directory(folder_));
   RETURN_IF_ERROR(take_inventory(names));
   RETURN_IF_ERROR(forget_points_of_missing());
   was_clean_ = fs_.exists(path_of(kCleanShutdown));

@@ -56,6 +56,13 @@ TEST(StorageCrash, ACutThatACrashUndoesIsMadeAgain) {
   }
 }
 
+// A process is killed between a deletion's rename and its sync, and the power goes while the next one removes files.
+TEST(StorageCrash, AHalfDeletedPartitionNeverComesBack) {
+  Tally tally;
+  const auto result = crash_everywhere(10'047, 300, tally);
+  EXPECT_TRUE(result) << result.error().message;
+}
+
 TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) {
   const auto first_seed = from_environment("TRIBUTARY_SIM_SEED", 1);
   const auto runs = from_environment("TRIBUTARY_SIM_RUNS", 6);
