@@ -91,6 +91,8 @@ ReadOutcome Partition::read(Offset from, std::uint32_t bytes_max, LeaderEpoch ep
   if (is_stale(epoch, outcome.error)) return outcome;
   outcome.high_watermark = high_watermark();
   outcome.log_start_offset = log_->log_start_offset();
+  // In the log, but not served yet (a producer with acks=1 may know the offset): empty, as Kafka's log answers.
+  if (from > outcome.high_watermark && from <= log_->log_end_offset()) return outcome;
   auto slice = log_->read(from, bytes_max, outcome.high_watermark, true);
   if (slice) {
     outcome.slice = *std::move(slice);

@@ -67,8 +67,13 @@ TEST_F(PipeliningTest, NothingIsServedBeforeItIsOnDisk) {
   const auto early = ask(*other, fetch_request("t", 0, 0));
   EXPECT_EQ(early->topics.at(0).partitions.at(0).high_watermark, Offset(0));
   EXPECT_EQ(early->topics.at(0).partitions.at(0).records.size_bytes(), 0u);
-  // Offset 1 is in the log, but nobody was promised it yet.
-  EXPECT_EQ(ask(*other, fetch_request("t", 0, 1))->topics.at(0).partitions.at(0).error_code,
+  // Offsets 1 to 3 are in the log, or its end, but nobody was promised them yet: nothing, and no error. 4 is beyond.
+  for (const std::int64_t offset : {1, 3}) {
+    const auto ahead = ask(*other, fetch_request("t", 0, offset));
+    EXPECT_EQ(ahead->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
+    EXPECT_EQ(ahead->topics.at(0).partitions.at(0).records.size_bytes(), 0u);
+  }
+  EXPECT_EQ(ask(*other, fetch_request("t", 0, 4))->topics.at(0).partitions.at(0).error_code,
             ErrorCode::kOffsetOutOfRange);
   fs_.release();
   ASSERT_TRUE(durable.get());
