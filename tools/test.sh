@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 usage() {
   cat <<'TEXT'
-Usage: tools/test.sh [--preset PRESET] [PART...]
+Usage: tools/test.sh [--preset PRESET] [--long] [PART...]
 
 Installs what is missing, builds, and runs the tests of each PART; all of them without one.
   unit     each folder on its own
@@ -15,15 +15,17 @@ Installs what is missing, builds, and runs the tests of each PART; all of them w
 
   --preset PRESET  release (default), debug, asan-ubsan, tsan, clang
   --filter REGEX   only the ctest entries whose names match
+  --long           the long forms: ten minutes of kills, hundreds of simulated runs
   -h, --help       this help
 
-Environment: TRIBUTARY_SEED=N repeats a random test, TRIBUTARY_LONG=1 runs the long forms,
-TRIBUTARY_KEEP=1 keeps the tests' folders.
+Environment: TRIBUTARY_SEED=N (TRIBUTARY_SIM_SEED=N for sim) repeats a random test,
+TRIBUTARY_CRASH_SECONDS=N and TRIBUTARY_SIM_RUNS=N set how long, TRIBUTARY_KEEP=1 keeps the tests' folders.
 
 Examples:
   tools/test.sh
   tools/test.sh unit sim
   tools/test.sh --preset tsan unit
+  tools/test.sh --long sim e2e
 TEXT
 }
 
@@ -37,6 +39,9 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || { echo "tools/test.sh: $1 needs a value" >&2; exit 2; }
       if [ "$1" = --preset ]; then preset="$2"; else filter=(-R "$2"); fi
       shift ;;
+    --long)
+      export TRIBUTARY_CRASH_SECONDS="${TRIBUTARY_CRASH_SECONDS:-600}"
+      export TRIBUTARY_SIM_RUNS="${TRIBUTARY_SIM_RUNS:-300}" ;;
     unit | sim | e2e | compat) parts+=("$1") ;;
     -h | --help) usage; exit 0 ;;
     *) echo "tools/test.sh: unknown argument \"$1\"; see --help" >&2; exit 2 ;;
