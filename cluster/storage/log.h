@@ -94,7 +94,8 @@ class Log {
   ~Log();  // as after kill -9, unless closed cleanly
 
   /// Appends one or more batches, which get the next offsets and `epoch`. Writes to the page cache
-  /// only. ACKNOWLEDGE WHEN stable_offset() > last_offset, ALSO FOR DUPLICATES.
+  /// only (the first batch of a new epoch also syncs a small file).
+  /// ACKNOWLEDGE WHEN stable_offset() > last_offset, ALSO FOR DUPLICATES.
   /// All batches are checked before anything is written, and either all are appended or none:
   /// after an error the log is as before and can go on (ENOSPC too, once there is space). If it never
   /// returns, any prefix of the batches may be in the log.

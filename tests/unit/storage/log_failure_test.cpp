@@ -92,6 +92,25 @@ TEST_F(LogFailureTest, ASegmentThatCannotBeCreatedLeavesTheOldOneActive) {
   EXPECT_EQ(ReadOffsets(), (OffsetList{0, 1, 2}));
 }
 
+TEST_F(LogFailureTest, AFullDiskDoesNotKeepALogFromOpening) {
+  options_.config.segment_bytes = 500;
+  Open();
+  for (int i = 0; i < 8; ++i) Append(from_producer(7, 0, i));
+  Kill();
+  std::string last_log;
+  for (const auto& name : Names())
+    if (name.ends_with(kLogSuffix)) last_log = name;
+  Cut(std::string(kFolder) + "/" + last_log, 1);
+  fs_->set_capacity(1u << 20);
+  fs_->set_capacity(fs_->used_bytes());
+  Open();
+  EXPECT_EQ(ReadOffsets(), (OffsetList{0, 1, 2, 3, 4, 5, 6}));
+  EXPECT_TRUE(Append(from_producer(7, 0, 6)).duplicate);
+  EXPECT_EQ(TryAppend(from_producer(7, 0, 7, 3)).error().code, Errc::kNoSpace);
+  fs_->set_capacity(1u << 20);
+  EXPECT_EQ(Append(from_producer(7, 0, 7)).base_offset, Offset(7));
+}
+
 TEST_F(LogFailureTest, AFailedSyncTakesTheLogOfflineForGood) {
   Open();
   AppendMany(3);
