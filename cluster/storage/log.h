@@ -98,7 +98,9 @@ class Log {
   /// ACKNOWLEDGE WHEN stable_offset() > last_offset, ALSO FOR DUPLICATES.
   /// All batches are checked before anything is written, and either all are appended or none:
   /// after an error the log is as before and can go on (ENOSPC too, once there is space). If it never
-  /// returns, any prefix of the batches may be in the log.
+  /// returns, any prefix of the batches may be in the log. After kNoSpace or kIo, too, if the power goes before the
+  /// next flush: what was written and cut off again may come back. So a producer that goes on sends the same
+  /// batch again, or raises its epoch, as after an answer that never came.
   ///
   /// Errors: those of validate_batch; kUnsupported (transactional); kFenced (older producer or leader
   /// epoch); kOutOfOrderSequence; kDuplicateSequence (was appended and is durable, but too long ago to

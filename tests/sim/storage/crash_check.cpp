@@ -13,7 +13,58 @@ tl::unexpected<Error> wrong(const TopicPartition& partition, std::string what) {
 
 bool is(const Result<AppendInfo>& result, Errc code) { return !result && result.error().code == code; }
 
+struct FoundBatch {
+  const SentBatch* batch = nullptr;
+  bool refused = false;
+};
+
+FoundBatch find_batch(const PartitionTruth& truth, Offset base_offset, ByteView bytes) {
+  const auto is_it = [&](const SentBatch& sent) {
+    return sent.base_offset == base_offset && std::ranges::equal(sent.stored, bytes);
+  };
+  for (const auto& sent : truth.sent)
+    if (is_it(sent)) return {&sent, false};
+  if (base_offset >= truth.acked_end)
+    for (const auto& refused : truth.refused)
+      if (is_it(refused.batch)) return {&refused.batch, true};
+  return {};
+}
+
 }  // namespace
+
+Result<Recovered> check_content(Log& log, PartitionTruth& truth) {
+  const auto& tp = truth.partition;
+  if (log.log_start_offset() != Offset(0)) return wrong(tp, "it does not start with offset 0");
+  if (log.stable_offset() != log.log_end_offset()) return wrong(tp, "not all is stable after opening");
+  if (log.log_end_offset() < truth.acked_end)
+    return wrong(tp, fmt::format("it ends with {}, but was acknowledged up to {} ({})", log.log_end_offset(),
+                                 truth.acked_end, log.recovery().cut_reason));
+  Recovered recovered;
+  std::vector<SentBatch> held;
+  Offset next{0};
+  while (next < log.log_end_offset()) {
+    ASSIGN_OR_RETURN(const auto slice, log.read(next, 2000, log.stable_offset(), true));
+    if (slice.length == 0) return wrong(tp, fmt::format("nothing to read at {}", next));
+    Bytes bytes(slice.length);
+    ASSIGN_OR_RETURN(const auto count, slice.file->read_at(slice.position, bytes));
+    if (count != bytes.size()) return wrong(tp, "a slice is longer than its file");
+    BatchIterator batches(bytes);
+    while (true) {
+      ASSIGN_OR_RETURN(const auto batch, batches.next());
+      if (!batch) break;
+      const auto found = find_batch(truth, batch->header.base_offset, batch->bytes);
+      if (found.batch == nullptr)
+        return wrong(tp, fmt::format("the batch at {} was never sent so", batch->header.base_offset));
+      recovered.refused_came_back |= found.refused;
+      held.push_back(*found.batch);
+      next = batch->header.next_offset();
+    }
+    if (next != slice.next_offset) return wrong(tp, "a slice's next_offset is wrong");
+  }
+  recovered.batches = held.size();
+  if (recovered.refused_came_back) truth.sent = std::move(held);
+  return recovered;
+}
 
 LogDirectoryOptions directory_options() {
   LogDirectoryOptions options;
@@ -61,6 +112,7 @@ Result<> CrashCheck::check(SimulatedFileSystem& image, const Truth& truth, int d
     }
     open.truth.may_be_missing = false;
     open.truth.acked_end = open.log->stable_offset();
+    open.truth.refused.clear();
     stable.push_back(open.truth);
   }
   if (go_on && random_.below(3) == 0) {
@@ -92,8 +144,8 @@ Result<CrashCheck::Opened> CrashCheck::open_all(SimulatedFileSystem& image, cons
     if (found->topic_id != expected.topic_id)
       return wrong(expected.partition, "the topic id is gone or another one");
     ASSIGN_OR_RETURN(auto log, directory->open_log(expected.partition, log_config()));
-    opened.push_back({expected, std::move(log), 0});
-    RETURN_IF_ERROR(check_content(opened.back()));
+    opened.push_back({expected, std::move(log), {}});
+    ASSIGN_OR_RETURN(opened.back().recovered, check_content(*opened.back().log, opened.back().truth));
   }
   for (const auto& found : directory->found())
     if (std::none_of(truth.begin(), truth.end(), [&](const auto& t) { return t.partition == found.partition; }))
@@ -101,42 +153,12 @@ Result<CrashCheck::Opened> CrashCheck::open_all(SimulatedFileSystem& image, cons
   return opened;
 }
 
-Result<> CrashCheck::check_content(OpenPartition& open) {
-  auto& log = *open.log;
-  const auto& tp = open.truth.partition;
-  if (log.log_start_offset() != Offset(0)) return wrong(tp, "it does not start with offset 0");
-  if (log.stable_offset() != log.log_end_offset()) return wrong(tp, "not all is stable after opening");
-  if (log.log_end_offset() < open.truth.acked_end)
-    return wrong(tp, fmt::format("it ends with {}, but was acknowledged up to {} ({})", log.log_end_offset(),
-                                 open.truth.acked_end, log.recovery().cut_reason));
-  Offset next{0};
-  while (next < log.log_end_offset()) {
-    ASSIGN_OR_RETURN(const auto slice, log.read(next, 2000, log.stable_offset(), true));
-    if (slice.length == 0) return wrong(tp, fmt::format("nothing to read at {}", next));
-    Bytes bytes(slice.length);
-    ASSIGN_OR_RETURN(const auto count, slice.file->read_at(slice.position, bytes));
-    if (count != bytes.size()) return wrong(tp, "a slice is longer than its file");
-    BatchIterator batches(bytes);
-    while (true) {
-      ASSIGN_OR_RETURN(const auto batch, batches.next());
-      if (!batch) break;
-      if (open.recovered == open.truth.sent.size()) return wrong(tp, "more batches than were sent");
-      const auto& sent = open.truth.sent[open.recovered++];
-      if (to_bytes(batch->bytes) != sent.stored)
-        return wrong(tp, fmt::format("the batch at {} is not the one sent for {}", batch->header.base_offset,
-                                     sent.base_offset));
-      next = batch->header.next_offset();
-    }
-    if (next != slice.next_offset) return wrong(tp, "a slice's next_offset is wrong");
-  }
-  return {};
-}
-
 /// As producers do that have no answer: all of their last batches, in order.
 Result<> CrashCheck::send_again(OpenPartition& open) {
   auto& sent = open.truth.sent;
-  std::vector<SentBatch> lost(sent.begin() + static_cast<std::ptrdiff_t>(open.recovered), sent.end());
-  sent.resize(open.recovered);
+  // Nothing if a refused batch came back: its producer would have sent that one again.
+  std::vector<SentBatch> lost(sent.begin() + static_cast<std::ptrdiff_t>(open.recovered.batches), sent.end());
+  sent.resize(open.recovered.batches);
   for (std::size_t index = 0; index < sent.size(); ++index)
     if (sent[index].producer != kNoProducerId) RETURN_IF_ERROR(expect_known(open, index));
   for (auto& batch : lost) {

@@ -21,6 +21,13 @@ struct SentBatch {
   [[nodiscard]] Offset next_offset() const { return base_offset + count; }
 };
 
+/// A batch whose append failed. It was written in part and cut off again, and so may come back as long as neither
+/// is on disk: where only its last bytes had no room and those are zeros, even as a whole one.
+struct RefusedBatch {
+  SentBatch batch;
+  std::uint64_t number = 0;  // rising
+};
+
 /// What is known of one partition at the moment of the crash.
 struct PartitionTruth {
   TopicPartition partition;
@@ -28,16 +35,26 @@ struct PartitionTruth {
   bool may_be_missing = false;  // being created or deleted
   std::vector<SentBatch> sent;  // all that was appended, or was being appended
   Offset acked_end{0};          // exclusive: acknowledged below
+  std::vector<RefusedBatch> refused;  // since the last sync
 };
 
 using Truth = std::vector<PartitionTruth>;
+
+struct Recovered {
+  std::size_t batches = 0;
+  bool refused_came_back = false;
+};
+/// Holds a log that was just opened against `truth`. Batches above acked_end may be refused ones instead of those
+/// that were sent; `truth.sent` is then what the log holds, else it stays.
+[[nodiscard]] Result<Recovered> check_content(Log& log, PartitionTruth& truth);
 
 [[nodiscard]] LogDirectoryOptions directory_options();
 [[nodiscard]] LogConfig log_config();
 
 /// Opens the folder that a crash left and checks it against `truth`:
 /// - every partition is found, opens without help, and starts at offset 0;
-/// - its batches are the first ones that were sent, with the same bytes, at least all acknowledged ones;
+/// - its batches are the first ones that were sent, with the same bytes, at least all acknowledged ones
+///   (see check_content);
 /// - the last five batches of each producer that are in the log are duplicates with their old offset,
 ///   older ones are known as duplicates or fenced; what was lost can be sent again and is there once.
 /// Then, by chance: a crash during the opening, a power cut right after it, a clean stop; and all again.
@@ -54,14 +71,13 @@ class CrashCheck {
   struct OpenPartition {
     PartitionTruth truth;
     std::unique_ptr<Log> log;
-    std::size_t recovered = 0;  // batches found
+    Recovered recovered;
   };
   using Opened = std::vector<OpenPartition>;
 
   [[nodiscard]] Result<> check(SimulatedFileSystem& image, const Truth& truth, int depth);
   [[nodiscard]] Result<Opened> open_all(SimulatedFileSystem& image, const Truth& truth,
                                         std::unique_ptr<LogDirectory>& directory);
-  [[nodiscard]] Result<> check_content(OpenPartition& open);
   [[nodiscard]] Result<> send_again(OpenPartition& open);
   [[nodiscard]] Result<> expect_known(OpenPartition& open, std::size_t index);
   [[nodiscard]] Result<> expect_new(OpenPartition& open, std::size_t index);

@@ -149,7 +149,9 @@ Result<> CrashWorkload::append_new(std::size_t partition) {
   const auto known = sent.size();
   const auto result = append(partition, std::move(batches));
   if (result) return {};
-  // Refused: the producer keeps its numbers, and nothing of it may ever be in the log.
+  // Refused: the producer keeps its numbers.
+  for (auto batch = sent.begin() + static_cast<std::ptrdiff_t>(known); batch != sent.end(); ++batch)
+    truth_[partition].refused.push_back({std::move(*batch), refusals_++});
   sent.resize(known);
   if (producer != nullptr) *producer = before;
   const bool expected = result.error().code == Errc::kNoSpace && disk_full_;
@@ -182,7 +184,7 @@ Result<> CrashWorkload::append_duplicate(std::size_t partition) {
 
 void CrashWorkload::begin_flush(std::size_t partition) {
   if (auto ticket = partitions_[partition].log->begin_flush())
-    outstanding_.push_back({partition, *std::move(ticket)});
+    outstanding_.push_back({partition, *std::move(ticket), refusals_});
 }
 
 Result<> CrashWorkload::complete_flush() {
@@ -193,7 +195,11 @@ Result<> CrashWorkload::complete_flush() {
   const auto synced = sync_ticket(*fs_, outstanding.ticket);
   // Acknowledged from here on: what complete_flush itself writes must not matter.
   auto& acked_end = truth_[outstanding.partition].acked_end;
-  if (synced && !log.offline()) acked_end = std::max(acked_end, outstanding.ticket.stable_offset);
+  if (synced && !log.offline()) {
+    acked_end = std::max(acked_end, outstanding.ticket.stable_offset);
+    std::erase_if(truth_[outstanding.partition].refused,
+                  [&](const auto& refused) { return refused.number < outstanding.refusals; });
+  }
   log.complete_flush(outstanding.ticket, synced);
   if (log.stable_offset() == acked_end) return {};
   return fail(Errc::kCorrupt, fmt::format("stable is {} after a flush to {}", log.stable_offset(), acked_end));
@@ -212,20 +218,31 @@ Result<> CrashWorkload::open() {
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
     ASSIGN_OR_RETURN(partitions_[i].log, directory_->open_log(truth_[i].partition, log_config()));
   }
-  for (std::size_t i = 0; i < partitions_.size(); ++i) {
-    // What was lost comes again from the producers that number their batches.
-    auto& truth = truth_[i];
-    truth.acked_end = partitions_[i].log->stable_offset();
-    const auto kept = std::find_if(truth.sent.begin(), truth.sent.end(),
-                                   [&](const auto& sent) { return sent.base_offset >= truth.acked_end; });
-    std::vector<SentBatch> lost(kept, truth.sent.end());
-    truth.sent.erase(kept, truth.sent.end());
-    for (auto& batch : lost) {
-      if (batch.producer == kNoProducerId) continue;
-      batch.base_offset = partitions_[i].log->log_end_offset();
-      patch_offset_and_epoch(batch.stored, batch.base_offset, LeaderEpoch(0));
-      RETURN_IF_ERROR(append(i, {std::move(batch)}));
-    }
+  for (std::size_t i = 0; i < partitions_.size(); ++i) RETURN_IF_ERROR(send_lost(i));
+  return {};
+}
+
+/// What was lost comes again from the producers that number their batches.
+Result<> CrashWorkload::send_lost(std::size_t partition) {
+  auto& truth = truth_[partition];
+  auto& log = *partitions_[partition].log;
+  ASSIGN_OR_RETURN(const auto recovered, check_content(log, truth));
+  truth.acked_end = log.stable_offset();
+  truth.refused.clear();
+  const auto kept = truth.sent.begin() + static_cast<std::ptrdiff_t>(recovered.batches);
+  std::vector<SentBatch> lost(kept, truth.sent.end());
+  truth.sent.erase(kept, truth.sent.end());
+  for (auto& batch : lost) {
+    if (batch.producer == kNoProducerId) continue;
+    batch.base_offset = log.log_end_offset();
+    patch_offset_and_epoch(batch.stored, batch.base_offset, LeaderEpoch(0));
+    RETURN_IF_ERROR(append(partition, {std::move(batch)}));
+  }
+  if (!recovered.refused_came_back) return {};
+  // Producers go on behind what the log has of them, in an epoch that no lost batch had.
+  for (auto& producer : partitions_[partition].producers) {
+    ++producer.epoch;
+    producer.next_sequence = Sequence(0);
   }
   return {};
 }

@@ -31,6 +31,7 @@ class CrashWorkload {
   struct Outstanding {
     std::size_t partition;
     FlushTicket ticket;
+    std::uint64_t refusals;  // so many before it began
   };
   struct Partition {
     std::unique_ptr<Log> log;
@@ -49,6 +50,7 @@ class CrashWorkload {
   [[nodiscard]] Result<> stop_cleanly();
   [[nodiscard]] Result<> kill();
   [[nodiscard]] Result<> power_cut();
+  [[nodiscard]] Result<> send_lost(std::size_t partition);
   void drop_process();
   void watch(SimulatedFileSystem& fs);
   [[nodiscard]] SentBatch next_batch(std::size_t partition, Producer* producer, Offset base_offset);
@@ -64,6 +66,7 @@ class CrashWorkload {
   bool disk_full_ = false;
   bool fail_next_sync_ = false;
   std::uint64_t next_topic_id_ = 1;
+  std::uint64_t refusals_ = 0;
   std::int64_t timestamp_ms_ = 1'700'000'000'000;
 };
 

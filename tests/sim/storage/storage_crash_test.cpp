@@ -63,6 +63,13 @@ TEST(StorageCrash, AHalfDeletedPartitionNeverComesBack) {
   EXPECT_TRUE(result) << result.error().message;
 }
 
+// A batch is refused when only its last byte, a zero, had no room; a crash undoes the cut, and a newer batch's length.
+TEST(StorageCrash, ARefusedBatchThatACrashBringsBackIsAsIfSent) {
+  Tally tally;
+  const auto result = crash_everywhere(20'167, 300, tally);
+  EXPECT_TRUE(result) << result.error().message;
+}
+
 TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) {
   const auto first_seed = from_environment("TRIBUTARY_SIM_SEED", 1);
   const auto runs = from_environment("TRIBUTARY_SIM_RUNS", 6);
