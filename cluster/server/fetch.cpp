@@ -2,6 +2,7 @@
 // partitions, keeps one timer, and occupies nothing else until data arrives or the time is up.
 
 #include <atomic>
+#include <unordered_set>
 
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/handlers.h"
@@ -53,12 +54,15 @@ class FetchOperation final : public ReadWaiter, public std::enable_shared_from_t
     std::size_t count = 0;
     for (const auto& topic : request_.topics) count += topic.partitions.size();
     slots_.reserve(count);
+    std::unordered_set<const Partition*> named;
     for (const auto& topic : request_.topics) {
       const auto* found = image.find(topic.name);
       for (const auto& wanted : topic.partitions) {
         slots_.push_back({found ? found->partition(wanted.index) : nullptr, &wanted, {}});
         auto& slot = slots_.back();
-        if (slot.partition)
+        if (slot.partition && !named.insert(slot.partition.get()).second)
+          slot.outcome.error = ErrorCode::kInvalidRequest;  // each is a read
+        else if (slot.partition)
           group_of(slot.partition->shard()).slots.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
         else
           slot.outcome.error = ErrorCode::kUnknownTopicOrPartition;
@@ -107,6 +111,8 @@ class FetchOperation final : public ReadWaiter, public std::enable_shared_from_t
 
   void wait() {
     state_ = State::kWaiting;
+    // A waiter of the round before may have called while this one was read; its call was ignored.
+    woken_.store(false, std::memory_order_release);
     if (!timer_) {
       call_->server().metrics.fetch_waits.inc();
       const auto left = deadline_ - call_->server().clock.mono_now();

@@ -1,6 +1,7 @@
 // ListOffsets: each partition is asked on its shard.
 
 #include <atomic>
+#include <unordered_set>
 
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/handlers.h"
@@ -19,13 +20,21 @@ class ListOffsetsOperation final : public std::enable_shared_from_this<ListOffse
 
   void run() {
     const auto& image = *call_->home().image();
+    std::unordered_set<const Partition*> named;
     for (const auto& topic : request_.topics) {
       const auto* found = image.find(topic.name);
       for (const auto& wanted : topic.partitions)
         slots_.push_back({found ? found->partition(wanted.index) : nullptr, &wanted, {}});
     }
+    // Once each, as Kafka: a search may have to read and decompress a lot.
+    for (auto& slot : slots_)
+      if (slot.partition && !named.insert(slot.partition.get()).second) slot.outcome.error = ErrorCode::kInvalidRequest;
     outstanding_.store(slots_.size() + 1, std::memory_order_relaxed);
     for (auto& slot : slots_) {
+      if (slot.outcome.error != ErrorCode::kNone) {
+        answered();
+        continue;
+      }
       if (!slot.partition || needs_newer_version(*slot.wanted)) {
         slot.outcome.error =
             slot.partition ? ErrorCode::kUnsupportedVersion : ErrorCode::kUnknownTopicOrPartition;

@@ -51,8 +51,10 @@ class MetadataOperation final : public std::enable_shared_from_this<MetadataOper
 
   void answer_named() {
     const auto& image = *call_->home().image();
+    std::set<std::string> answered;  // once each, as Kafka: the answer must not outgrow the cluster
     for (const auto& topic : *request_.topics) {
       const auto name = topic.name.value_or("");
+      if (!answered.insert(name).second) continue;
       if (const auto* found = image.find(name)) {
         add(*found);
         continue;

@@ -18,7 +18,8 @@ constexpr auto kDeadlineCheckInterval = std::chrono::milliseconds(250);
 Partition::Partition(TopicPartition name, Shard& shard, TopicSettings settings, PartitionServices& services,
                      Result<std::unique_ptr<Log>> log)
     : name_(std::move(name)), shard_(shard), settings_(std::move(settings)), services_(services),
-      append_trouble_(std::chrono::minutes(1), services.clock) {
+      append_trouble_(std::chrono::minutes(1), services.clock),
+      read_trouble_(std::chrono::minutes(1), services.clock) {
   if (log) {
     log_ = *std::move(log);
     return;
@@ -53,18 +54,26 @@ void Partition::after_append(ByteView records, const AppendInfo& info) {
     services_.metrics.appended_bytes.inc(records.size());
     if (!settings_.flush_always()) wake_readers();
   }
-  const auto unflushed = log_->log_end_offset() - log_->stable_offset();
-  if (unflushed >= settings_.flush_messages) {
+  if (flush_is_due()) {
     if (!flush_queued_ && !flush_under_way_) {
       flush_queued_ = true;
       shard_.flush_soon(shared_from_this());
     }
-  } else if (unflushed > 0 && !flush_timer_) {
-    flush_timer_ = shard_.after(settings_.flush_interval, [this] {
-      flush_timer_.reset();
-      flush_now();
-    });
+  } else {
+    flush_later();
   }
+}
+
+bool Partition::flush_is_due() const {
+  return log_->log_end_offset() - log_->stable_offset() >= settings_.flush_messages || log_->wants_flush();
+}
+
+void Partition::flush_later() {
+  if (flush_timer_ || log_->log_end_offset() == log_->stable_offset()) return;
+  flush_timer_ = shard_.after(settings_.flush_interval, [this] {
+    flush_timer_.reset();
+    flush_now();
+  });
 }
 
 AppendOutcome Partition::failed_append(const Error& error) {
@@ -99,8 +108,7 @@ ReadOutcome Partition::read(Offset from, std::uint32_t bytes_max, LeaderEpoch ep
     return outcome;
   }
   outcome.error = read_error(slice.error());
-  if (outcome.error != ErrorCode::kOffsetOutOfRange)
-    log_error("partition", "read failed", {{"partition", fmt::to_string(name_)}, {"error", slice.error().message}});
+  if (outcome.error != ErrorCode::kOffsetOutOfRange) say_read_trouble("read failed", slice.error());
   return outcome;
 }
 
@@ -121,12 +129,18 @@ OffsetOutcome Partition::offset_for(std::int64_t timestamp_ms, LeaderEpoch epoch
   }
   if (!found) {
     outcome.error = read_error(found.error());
-    log_error("partition", "search by time failed",
-              {{"partition", fmt::to_string(name_)}, {"error", found.error().message}});
+    say_read_trouble("search by time failed", found.error());
   } else if (*found) {
     outcome.found = **found;
   }
   return outcome;
+}
+
+/// Clients try again and again.
+void Partition::say_read_trouble(const char* what, const Error& error) {
+  if (const auto turn = read_trouble_.turn())
+    log_error("partition", what, {{"partition", fmt::to_string(name_)}, {"error", error.message},
+                                  {"failed_since_last_said", turn.suppressed}});
 }
 
 Offset Partition::high_watermark() const {
@@ -170,7 +184,8 @@ void Partition::on_flushed(const FlushTicket& ticket, const Result<>& synced) {
     fail_acks(ErrorCode::kKafkaStorageError, why->message);
     return;
   }
-  if (log_->log_end_offset() - log_->stable_offset() >= settings_.flush_messages) flush_now();
+  if (flush_is_due()) flush_now();
+  else flush_later();  // what came during the sync, when a timer may have run out in vain
   complete_acks();
   if (log_ && high_watermark() != before) wake_readers();
 }

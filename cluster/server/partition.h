@@ -127,6 +127,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   [[nodiscard]] bool is_stale(LeaderEpoch epoch, ErrorCode& error) const;
   [[nodiscard]] AppendOutcome failed_append(const Error& error);
   void after_append(ByteView records, const AppendInfo& info);
+  [[nodiscard]] bool flush_is_due() const;
+  void flush_later();
+  void say_read_trouble(const char* what, const Error& error);
   void on_flushed(const FlushTicket& ticket, const Result<>& synced);
   void complete_acks();
   void fail_acks(ErrorCode error, const std::string& message);
@@ -143,6 +146,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   // shard thread only
   OncePer append_trouble_;
+  OncePer read_trouble_;
   std::unique_ptr<Log> log_;
   ErrorCode closed_ = ErrorCode::kNone;  // why log_ is null
   std::string closed_reason_;

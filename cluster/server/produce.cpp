@@ -78,12 +78,14 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
 
   [[nodiscard]] ErrorCode refuse(const Slot& slot) const {
     if (slot.records.empty()) return ErrorCode::kInvalidRecord;
-    if (call_->version() >= kFirstVersionWithZstd) return ErrorCode::kNone;
+    const auto header = parse_batch_header(slot.records);
+    if (!header) return ErrorCode::kNone;  // the log says what is wrong
+    // Kafka's rule from version 3 on: one batch, so that an answer is about that one.
+    if (header->total_bytes() < slot.records.size()) return ErrorCode::kInvalidRecord;
     // KIP-110: who speaks an older version could not read it back.
-    BatchIterator batches(slot.records);
-    for (auto batch = batches.next(); batch && *batch; batch = batches.next())
-      if ((*batch)->header.compression() == Compression::kZstd) return ErrorCode::kUnsupportedCompressionType;
-    return ErrorCode::kNone;
+    return header->compression() == Compression::kZstd && call_->version() < kFirstVersionWithZstd
+               ? ErrorCode::kUnsupportedCompressionType
+               : ErrorCode::kNone;
   }
 
   void append(std::uint32_t slot) {

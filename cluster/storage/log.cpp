@@ -11,6 +11,8 @@
 
 namespace tributary {
 
+constexpr std::size_t kSnapshotsKept = 2;  // the newest one may be torn by a crash
+
 /// What an append is going to do, all checks passed.
 struct Log::Plan {
   std::vector<PreparedBatch> fresh;  // without the duplicates
@@ -49,13 +51,24 @@ Result<> Log::check_writable() const {
 
 // ---- Appending -----------------------------------------------------------------------------------
 
+namespace {
+
+/// What a producer must not take for a verdict on its batch: damage to the log is kIo here.
+Result<> of_the_disk(Result<> result) {
+  if (!result && result.error().code != Errc::kNoSpace) result.error().code = Errc::kIo;
+  return result;
+}
+
+}  // namespace
+
 Result<AppendInfo> Log::append(ByteView records, LeaderEpoch epoch) {
   RETURN_IF_ERROR(check_writable());
   ASSIGN_OR_RETURN(const auto plan, plan_append(records, epoch));
   if (plan.fresh.empty()) return plan.info;
-  RETURN_IF_ERROR(epochs_->assign(epoch, log_end_offset_));
-  RETURN_IF_ERROR(make_room(plan));
-  RETURN_IF_ERROR(segments_->active().append(plan.fresh));
+  // From here on an error says nothing of the batches.
+  RETURN_IF_ERROR(of_the_disk(epochs_->assign(epoch, log_end_offset_)));
+  RETURN_IF_ERROR(of_the_disk(make_room(plan)));
+  RETURN_IF_ERROR(of_the_disk(segments_->active().append(plan.fresh)));
   for (const auto& batch : plan.fresh) producers_->apply(batch.header);
   log_end_offset_ = segments_->active().end_offset();
   return plan.info;
@@ -93,6 +106,9 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
     if (header.transactional()) return fail(Errc::kUnsupported, "transactions are not supported");
     if (std::numeric_limits<std::int64_t>::max() - next_offset.value() <= header.last_offset_delta)
       return fail(Errc::kOutOfRange, fmt::format("the log {} has no offsets left", folder_));
+    // Segments and their indexes count from their first offset in 32 bits.
+    if (next_offset + header.last_offset_delta - log_end_offset_ > std::numeric_limits<std::int32_t>::max())
+      return fail(Errc::kTooLarge, "more than 2^31 records in one append");
 
     SequenceVerdict verdict;
     const ProducerEntry* known = nullptr;
@@ -104,7 +120,7 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
     }
     if (verdict.kind == SequenceVerdict::Kind::kDuplicate) {
       if (!first_offset) first_offset = verdict.base_offset;
-      plan.info.last_offset = verdict.next_offset - 1;
+      plan.info.last_offset = std::max(plan.info.last_offset, verdict.next_offset - 1);
       continue;
     }
     header.base_offset = next_offset;
@@ -112,7 +128,7 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
     if (header.idempotent() && batches.position() < records.size())
       draft.emplace_back(header.producer_id, ProducerEntry(entry_after(known, header)));
     if (!first_offset) first_offset = next_offset;
-    plan.info.last_offset = header.last_offset();
+    plan.info.last_offset = header.last_offset();  // above those of all duplicates
     next_offset = header.next_offset();
     plan.bytes += header.total_bytes();
     plan.max_timestamp_ms = std::max(plan.max_timestamp_ms, header.max_timestamp_ms);
@@ -143,6 +159,7 @@ Result<> Log::roll() {
   mark_folder_dirty();
   dirty_files_.insert(dirty_files_.end(), files.begin(), files.end());
   pending_snapshots_.push_back({log_end_offset_, encode_producer_snapshot(*producers_)});
+  if (pending_snapshots_.size() > kSnapshotsKept) pending_snapshots_.erase(pending_snapshots_.begin());
   old.release_file();
   segments_->push_back(std::move(segment));
   return {};
@@ -239,14 +256,10 @@ void Log::go_offline(const Error& error) {
 
 /// A snapshot that cannot be written is left out: an older one and the log give the same.
 void Log::write_pending_snapshots() {
-  constexpr std::size_t kSnapshotsKept = 2;  // the newest one may be torn by a crash
   const auto stable_end =
       std::find_if(pending_snapshots_.begin(), pending_snapshots_.end(),
                    [this](const PendingSnapshot& pending) { return pending.offset > stable_offset_; });
-  auto pending = pending_snapshots_.begin();
-  if (stable_end - pending > static_cast<std::ptrdiff_t>(kSnapshotsKept))
-    pending = stable_end - kSnapshotsKept;
-  for (; pending != stable_end; ++pending) {
+  for (auto pending = pending_snapshots_.begin(); pending != stable_end; ++pending) {
     auto file = write_snapshot(pending->offset, pending->bytes);
     if (file) dirty_files_.push_back(*std::move(file));
   }

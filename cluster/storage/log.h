@@ -103,8 +103,9 @@ class Log {
   /// batch again, or raises its epoch, as after an answer that never came.
   ///
   /// Errors: those of validate_batch; kUnsupported (transactional); kFenced (older producer or leader
-  /// epoch); kOutOfOrderSequence; kDuplicateSequence (was appended and is durable, but too long ago to
-  /// know its offset: acknowledge it); kNoSpace, kIo; kUnavailable (offline).
+  /// epoch); kOutOfOrderSequence; kDuplicateSequence (a batch was appended and is durable, but too long ago to
+  /// know its offset: acknowledge it; batches beside it were not appended); kNoSpace, kIo (the disk, or damage
+  /// on it); kUnavailable (offline).
   /// Of several batches, those that are duplicates are left out and the others appended.
   [[nodiscard]] Result<AppendInfo> append(ByteView records, LeaderEpoch epoch);
 
@@ -134,6 +135,9 @@ class Log {
   [[nodiscard]] const std::string& folder() const { return folder_; }
   /// Why the log is offline; nothing while it is online.
   [[nodiscard]] const std::optional<Error>& offline() const { return offline_; }
+
+  /// A segment was closed since the last flush: files stay open, and a snapshot in memory, until the next.
+  [[nodiscard]] bool wants_flush() const { return !pending_snapshots_.empty(); }
 
   /// Nothing if all is stable or the log is offline. Several tickets may be outstanding; completing a
   /// later one covers the earlier ones. A ticket that is never completed only delays stable_offset.

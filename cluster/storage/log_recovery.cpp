@@ -34,6 +34,7 @@ class LogRecovery {
   [[nodiscard]] Result<> replay(std::size_t end);
   [[nodiscard]] Result<> check_end();
   [[nodiscard]] Result<> make_durable();
+  static void sync_indexes(Segment& segment);
   void learn(const BatchHeader& batch);
   void keep_reason(const std::string& reason) {
     if (log_.report.cut_reason.empty()) log_.report.cut_reason = reason;
@@ -247,10 +248,19 @@ Result<> LogRecovery::check_end() {
 /// the kernel takes the pages for clean, and another fdatasync would succeed without writing them.
 Result<> LogRecovery::make_durable() {
   for (auto number = first_dirty_; number < log_.segments->size(); ++number) {
-    RETURN_IF_ERROR(log_.segments->use(number).rewrite_and_sync(durable_));
+    auto& segment = log_.segments->use(number);
+    RETURN_IF_ERROR(segment.rewrite_and_sync(durable_));
+    if (number + 1 < log_.segments->size()) sync_indexes(segment);
   }
   if (first_dirty_ < log_.segments->size()) RETURN_IF_ERROR(fs_.sync_directory(folder_));
   return log_.epochs->save();
+}
+
+/// A time index that lost its newest entries would be believed. On a full disk they stay in memory.
+void LogRecovery::sync_indexes(Segment& segment) {
+  const auto files = segment.finish_and_open();
+  if (!files) return;
+  for (const auto& file : *files) (void)file->sync_data();
 }
 
 }  // namespace

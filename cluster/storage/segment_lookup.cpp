@@ -105,6 +105,16 @@ Result<Bytes> Segment::read_batch(const StoredBatch& batch) {
   return bytes;
 }
 
+namespace {
+
+/// For a batch that cannot be looked into: brokers take compressed batches unopened, so a producer may have sent one
+/// that does not decompress. It must not stand in the way of searches for ever.
+TimestampOffset by_header(const StoredBatch& batch) {
+  return {batch.header.max_timestamp_ms, batch.header.base_offset};
+}
+
+}  // namespace
+
 /// The first batch that can hold a record at or after `timestamp_ms`; nothing if the index is wrong.
 Result<std::optional<StoredBatch>> Segment::time_search_start(std::int64_t timestamp_ms) {
   ASSIGN_OR_RETURN(const auto entry, time_index_.last_where([&](const TimeEntry& e) {
@@ -145,11 +155,11 @@ Result<std::optional<TimestampOffset>> Segment::first_record_at(const StoredBatc
                                                                 std::int64_t timestamp_ms) {
   ASSIGN_OR_RETURN(const auto bytes, read_batch(batch));
   auto reader = RecordReader::open(bytes, config_.limits.decompressed_bytes_max);
-  if (!reader) return corrupt_at(batch.position, reader.error());
+  if (!reader) return by_header(batch);
   RecordView record;
   while (true) {
     const auto more = reader->next(record);
-    if (!more) return corrupt_at(batch.position, more.error());
+    if (!more) return by_header(batch);
     if (!*more) return std::nullopt;
     if (record.timestamp_ms >= timestamp_ms)
       return TimestampOffset{record.timestamp_ms, record.offset};
@@ -184,12 +194,12 @@ Result<std::optional<TimestampOffset>> Segment::largest_timestamp(Offset below) 
 Result<std::optional<TimestampOffset>> Segment::largest_record(const StoredBatch& batch) {
   ASSIGN_OR_RETURN(const auto bytes, read_batch(batch));
   auto reader = RecordReader::open(bytes, config_.limits.decompressed_bytes_max);
-  if (!reader) return corrupt_at(batch.position, reader.error());
+  if (!reader) return by_header(batch);
   std::optional<TimestampOffset> best;
   RecordView record;
   while (true) {
     const auto more = reader->next(record);
-    if (!more) return corrupt_at(batch.position, more.error());
+    if (!more) return by_header(batch);
     if (!*more) return best;
     if (!best || record.timestamp_ms > best->timestamp_ms)
       best = TimestampOffset{record.timestamp_ms, record.offset};

@@ -127,6 +127,9 @@ Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits) {
                                              batch.size(), limits.batch_bytes_max));
   ASSIGN_OR_RETURN(const auto header, validate_stored_batch(batch));
   RETURN_IF_ERROR(check_producer_rules(header));
+  // A count that is not checked below would still be believed: offsets are counted by it.
+  if (static_cast<std::size_t>(header.record_count) > limits.decompressed_bytes_max / kRecordBytesMin)
+    return refused("{} records do not fit in {} bytes", header.record_count, limits.decompressed_bytes_max);
   if (limits.record_check == RecordCheck::kAll ||
       (limits.record_check == RecordCheck::kIfUncompressed &&
        header.compression() == Compression::kNone))

@@ -27,6 +27,8 @@ inline constexpr std::size_t kBatchLengthEnd = 12;
 /// base_offset, batch_length, partition_leader_epoch: all that a broker changes.
 inline constexpr std::size_t kBatchPrefixSize = 16;
 inline constexpr std::int64_t kNoTimestamp = -1;
+/// The smallest record: length, attributes, two deltas, no key, no value, no headers.
+inline constexpr std::size_t kRecordBytesMin = 7;
 
 enum class TimestampType : std::uint8_t { kCreateTime = 0, kLogAppendTime = 1 };
 
@@ -87,7 +89,8 @@ struct BatchLimits {
 };
 
 /// Checks a batch that a producer sent, before it is appended: all of validate_stored_batch, and
-/// at least one record, record_count == last_offset_delta + 1, producer id, epoch and sequence all
+/// at least one record, record_count == last_offset_delta + 1, no more records than can be in
+/// `decompressed_bytes_max`, producer id, epoch and sequence all
 /// set or none, create time, no control batch; then, as `record_check` says, that every record is well
 /// formed and has the offset deltas 0, 1, 2 ... kTooLarge over `batch_bytes_max` (checked first)
 /// or over `decompressed_bytes_max`, else kCorrupt or kInvalidArgument (well formed, but not a

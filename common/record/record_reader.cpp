@@ -22,8 +22,6 @@ std::int64_t wrapping_add(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
 
-// Length, attributes, timestamp delta, offset delta, key length, value length, header count.
-constexpr std::size_t kRecordBytesMin = 7;
 
 }  // namespace
 

@@ -50,11 +50,18 @@ int ControlledFileSystem::syncs() const {
   return syncs_;
 }
 
+int ControlledFileSystem::held() const {
+  const std::scoped_lock lock(mutex_);
+  return held_now_;
+}
+
 Result<> ControlledFileSystem::before_sync(const std::string& path) {
   const auto matches = [&](const std::string& part) { return !part.empty() && path.find(part) != std::string::npos; };
   std::unique_lock lock(mutex_);
   ++syncs_;
+  ++held_now_;
   released_.wait(lock, [&] { return matches(failing_) || !matches(held_); });
+  --held_now_;
   if (matches(failing_)) return fail_errno("fdatasync " + path, EIO);
   return {};
 }

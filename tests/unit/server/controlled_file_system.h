@@ -20,6 +20,7 @@ class ControlledFileSystem final : public FileSystem {
   void release();
 
   [[nodiscard]] int syncs() const;  // begun, of all files
+  [[nodiscard]] int held() const;   // blocked now
 
   Result<std::shared_ptr<File>> open(const std::string& path, OpenMode mode) override;
   bool exists(const std::string& path) const override { return real_.exists(path); }
@@ -40,6 +41,7 @@ class ControlledFileSystem final : public FileSystem {
   std::string held_;     // under mutex_; empty: none
   std::string failing_;  // under mutex_; empty: none
   int syncs_ = 0;        // under mutex_
+  int held_now_ = 0;     // under mutex_
 };
 
 }  // namespace tributary::test

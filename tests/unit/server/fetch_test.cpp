@@ -97,6 +97,29 @@ TEST_F(FetchTest, MinBytesAreWaitedFor) {
   EXPECT_GE(only(waiting.get()).records.size_bytes(), 500u);
 }
 
+TEST_F(FetchTest, MinBytesThatArriveAtManyPartitionsAtOnceAreNotMissed) {
+  constexpr int kPartitions = 4;
+  const auto batch = make_batch(1, {}, 100);
+  std::vector<std::unique_ptr<RequestChannel>> producers;
+  for (int i = 0; i < kPartitions; ++i) producers.push_back(connect());
+  const auto consumer = connect();
+  for (int round = 0; round < 200; ++round) {
+    auto request = fetch_request("t", 0, round, 15s, static_cast<std::int32_t>(kPartitions * batch.size()));
+    for (int i = 1; i < kPartitions; ++i) {
+      request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+      request.topics[0].partitions.back().index = PartitionIndex(i);
+    }
+    const auto begun = std::chrono::steady_clock::now();
+    auto waiting = send(*consumer, request, 12);
+    std::vector<std::future<Answer<ProduceResponse>>> produced;
+    for (int i = 0; i < kPartitions; ++i)
+      produced.push_back(send(*producers[static_cast<std::size_t>(i)], produce_request("t", i, batch), 9));
+    for (auto& answer : produced) ASSERT_TRUE(answer.get());
+    ASSERT_TRUE(waiting.get());
+    ASSERT_LT(std::chrono::steady_clock::now() - begun, 10s) << "round " << round;
+  }
+}
+
 TEST_F(FetchTest, MinBytesAcrossPartitionsAddUp) {
   fill(0, 1);
   fill(1, 1);

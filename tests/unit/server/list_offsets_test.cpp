@@ -54,13 +54,34 @@ TEST_F(ListOffsetsTest, ManyPartitionsKeepTheirOrder) {
   ListOffsetsRequest request;
   auto& topic = request.topics.emplace_back();
   topic.name = "t";
-  for (int i = 0; i < 100; ++i) topic.partitions.push_back({PartitionIndex(i % 3), kNoLeaderEpoch, -1});
+  for (int i = 0; i < 100; ++i) topic.partitions.push_back({PartitionIndex(i * 7 % 100), kNoLeaderEpoch, -1});
   const auto answer = ask(request);
   for (int i = 0; i < 100; ++i) {
     const auto& partition = answer->topics.at(0).partitions.at(static_cast<std::size_t>(i));
-    EXPECT_EQ(partition.index, PartitionIndex(i % 3));
-    EXPECT_EQ(partition.offset, Offset(i % 3 == 0 ? 30 : i % 3 == 1 ? 0 : -1));
+    EXPECT_EQ(partition.index, PartitionIndex(i * 7 % 100));
+    EXPECT_EQ(partition.offset, Offset(partition.index.value() == 0 ? 30 : partition.index.value() == 1 ? 0 : -1));
   }
+}
+
+TEST_F(ListOffsetsTest, APartitionNamedTwiceIsSearchedOnce) {
+  ListOffsetsRequest request;
+  request.topics.push_back({"t", {{PartitionIndex(0), kNoLeaderEpoch, -1}, {PartitionIndex(0), kNoLeaderEpoch, -1}}});
+  const auto answer = ask(request);
+  EXPECT_EQ(answer->topics.at(0).partitions.at(0).offset, Offset(30));
+  EXPECT_EQ(answer->topics.at(0).partitions.at(1).error_code, ErrorCode::kInvalidRequest);
+}
+
+TEST_F(ListOffsetsTest, ABatchThatDoesNotDecompressDoesNotHinderSearches) {
+  auto garbage = make_batch(5, {}, 10, 5'000, Compression::kGzip);
+  for (auto byte = garbage.begin() + kBatchHeaderSize; byte != garbage.end(); ++byte) *byte ^= 0x5a;
+  patch_producer(garbage, kNoProducerId, kNoProducerEpoch, kNoSequence);  // a CRC that matches
+  ASSERT_EQ(produce("t", 0, garbage).error_code, ErrorCode::kNone);
+  produce("t", 0, make_batch(1, {}, 10, 4'000));
+  const auto found = offset_for(4'500);
+  EXPECT_EQ(found.error_code, ErrorCode::kNone);
+  EXPECT_EQ(found.offset, Offset(30));
+  EXPECT_EQ(offset_for(3'005).offset, Offset(25));
+  EXPECT_EQ(offset_for(ListOffsetsRequest::kMaxTimestamp).offset, Offset(30));
 }
 
 }  // namespace

@@ -34,6 +34,18 @@ TEST_F(MetadataTest, ClientsThatAskTogetherShareOneTopic) {
   for (auto& answer : answers) EXPECT_EQ(answer.get()->topics.at(0).error_code, ErrorCode::kNone);
 }
 
+TEST_F(MetadataTest, ATopicNamedAgainAndAgainIsAnsweredOnce) {
+  start();
+  ASSERT_EQ(create_topic("t", 3), ErrorCode::kNone);
+  MetadataRequest request;
+  request.topics.emplace();
+  for (int i = 0; i < 1000; ++i) request.topics->emplace_back().name = i % 2 ? "t" : "missing";
+  request.allow_auto_topic_creation = false;
+  const auto answer = ask(request);
+  ASSERT_EQ(answer->topics.size(), 2u);
+  EXPECT_EQ(answer->topics[1].partitions.size(), 3u);
+}
+
 TEST_F(MetadataTest, CreationCanBeSwitchedOffByBrokerAndByClient) {
   start();
   auto request = about({"new"});

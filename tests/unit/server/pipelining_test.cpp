@@ -125,6 +125,17 @@ TEST_F(IntervalFlushTest, SyncsOncePerInterval) {
   EXPECT_TRUE(eventually(kDeadline, [&] { return fs_.syncs() > before; }));
 }
 
+TEST_F(IntervalFlushTest, WhatArrivesDuringASlowSyncIsSyncedAfterIt) {
+  const auto synced = metric("tributary_broker_flush_requests_total");
+  fs_.hold_syncs(".log");
+  produce("t", 0, make_batch(1));
+  ASSERT_TRUE(eventually(kDeadline, [&] { return fs_.held() == 1; }));
+  produce("t", 0, make_batch(1));
+  EXPECT_FALSE(eventually(200ms, [&] { return fs_.held() > 1; })) << "one at a time";
+  fs_.release();
+  EXPECT_TRUE(eventually(kDeadline, [&] { return metric("tributary_broker_flush_requests_total") == synced + 2; }));
+}
+
 TEST_F(IntervalFlushTest, ATopicMayAskForMore) {
   ASSERT_EQ(create_topic("careful", 1, {{"flush.messages", "1"}}), ErrorCode::kNone);
   const int before = fs_.syncs();

@@ -61,6 +61,24 @@ TEST_F(ProduceTest, AcksZeroThatFailsClosesTheConnection) {
   EXPECT_TRUE(raw.is_closed());
 }
 
+TEST_F(ProduceTest, ASecondBatchForOnePartitionIsRefused) {
+  auto two = make_batch(1);
+  const auto second = make_batch(1);
+  two.insert(two.end(), second.begin(), second.end());
+  EXPECT_EQ(produce("t", 0, two).error_code, ErrorCode::kInvalidRecord);
+  EXPECT_EQ(end_offset("t", 0), 0);
+}
+
+TEST_F(ProduceTest, ACompressedBatchThatClaimsTwoBillionRecordsIsRefused) {
+  auto batch = make_batch(1, {}, 100, 1'000, Compression::kGzip);
+  const Bytes delta{0x7f, 0xff, 0xff, 0xfe}, count{0x7f, 0xff, 0xff, 0xff};
+  std::copy(delta.begin(), delta.end(), batch.begin() + 23);
+  std::copy(count.begin(), count.end(), batch.begin() + 57);
+  patch_producer(batch, kNoProducerId, kNoProducerEpoch, kNoSequence);  // a CRC that matches
+  EXPECT_EQ(produce("t", 0, batch).error_code, ErrorCode::kInvalidRecord);
+  EXPECT_EQ(end_offset("t", 0), 0);
+}
+
 TEST_F(ProduceTest, AcksThatDoNotExistAreRefused) {
   EXPECT_EQ(produce("t", 0, make_batch(), 2).error_code, ErrorCode::kInvalidRequiredAcks);
   EXPECT_EQ(produce("t", 0, make_batch(), -2).error_code, ErrorCode::kInvalidRequiredAcks);

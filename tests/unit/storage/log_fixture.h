@@ -18,6 +18,7 @@ struct BatchSpec {
   Sequence sequence = kNoSequence;
   std::int64_t timestamp_ms = 1000;  // of the first record; the others follow by 1 ms
   char fill = 'v';
+  Compression compression = Compression::kNone;
 };
 
 inline Bytes batch(const BatchSpec& spec) {
@@ -26,6 +27,7 @@ inline Bytes batch(const BatchSpec& spec) {
   for (std::int32_t i = 0; i < spec.count; ++i)
     builder.append(spec.timestamp_ms + i, as_bytes("key"), ByteView(value));
   BatchOptions options;
+  options.compression = spec.compression;
   options.producer_id = spec.producer;
   options.producer_epoch = spec.epoch;
   options.base_sequence = spec.sequence;

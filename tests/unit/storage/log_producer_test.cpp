@@ -68,6 +68,16 @@ TEST_F(LogTest, SeveralBatchesOfOneProducerInOneAppendFollowEachOther) {
   EXPECT_EQ(ReadOffsets(), (OffsetList{0, 2, 3, 4}));
 }
 
+TEST_F(LogTest, ADuplicateBehindANewBatchDoesNotMakeTheNewOneLookDurable) {
+  Open();
+  Append(from_producer(8, 0, 0));
+  Flush();
+  auto records = batch(from_producer(7, 0, 0));
+  const auto old = batch(from_producer(8, 0, 0));
+  records.insert(records.end(), old.begin(), old.end());
+  EXPECT_EQ(log_->append(records, LeaderEpoch(0))->last_offset, Offset(1));
+}
+
 TEST_F(LogTest, TheLastFiveBatchesAreRecognisedAfterEveryKindOfStop) {
   options_.config.segment_bytes = 700;  // a few batches each
   Open();

@@ -128,6 +128,49 @@ TEST_F(LogTest, OneBadBatchRefusesTheWholeAppend) {
   EXPECT_EQ(log_->size_bytes(), 0u);
 }
 
+TEST_F(LogTest, MoreOffsetsThanASegmentCountsAreRefused) {
+  options_.config.limits.decompressed_bytes_max = SIZE_MAX;  // so that no other limit is met first
+  Open();
+  auto records = batch({.value_bytes = 500, .compression = Compression::kGzip});
+  const Bytes delta{0x7f, 0xff, 0xff, 0xfe}, count{0x7f, 0xff, 0xff, 0xff};
+  std::copy(delta.begin(), delta.end(), records.begin() + 23);
+  std::copy(count.begin(), count.end(), records.begin() + 57);
+  patch_producer(records, kNoProducerId, kNoProducerEpoch, kNoSequence);  // a CRC that matches
+  auto twice = batch({});
+  twice.insert(twice.end(), records.begin(), records.end());
+  twice.insert(twice.end(), records.begin(), records.end());
+  EXPECT_EQ(log_->append(twice, LeaderEpoch(0)).error().code, Errc::kTooLarge);
+  EXPECT_TRUE(log_->append(records, LeaderEpoch(0)));
+  EXPECT_TRUE(log_->append(records, LeaderEpoch(0)));
+  Flush();
+  Kill();
+  Open();
+  EXPECT_EQ(log_->log_end_offset(), Offset(2ll * INT32_MAX));
+}
+
+TEST_F(LogTest, DamageOnTheDiskIsNotTakenForABadBatch) {
+  options_.config.index_interval_bytes = 200;  // a clean start looks only behind the last entry
+  Open();
+  AppendMany(20);
+  CloseCleanly();
+  FlipByte(Path(0, kLogSuffix), 16);  // the magic of the first batch
+  Open();
+  const auto info = TryAppend({});
+  ASSERT_FALSE(info);
+  EXPECT_EQ(info.error().code, Errc::kIo) << info.error().message;
+}
+
+TEST_F(LogTest, RollsWithoutAFlushKeepABoundedNumberOfSnapshots) {
+  options_.config.segment_bytes = 700;
+  Open();
+  EXPECT_FALSE(log_->wants_flush());
+  AppendMany(100);
+  EXPECT_TRUE(log_->wants_flush());
+  Flush();
+  EXPECT_FALSE(log_->wants_flush());
+  EXPECT_EQ(std::ranges::count_if(Names(), [](const auto& name) { return name.ends_with(kSnapshotSuffix); }), 2);
+}
+
 TEST_F(LogTest, EmptyAndTruncatedRecordsAreRefused) {
   Open();
   EXPECT_EQ(log_->append({}, LeaderEpoch(0)).error().code, Errc::kInvalidArgument);
