@@ -131,7 +131,7 @@ TEST_F(LogTest, MissingAndDamagedSnapshotsAreMadeUpForByReplay) {
   Flush();
   std::vector<std::string> snapshots;
   for (const auto& name : Names())
-    if (name.ends_with(kSnapshotSuffix)) snapshots.push_back(std::string(kFolder) + "/" + name);
+    if (name.ends_with(kSnapshotSuffix)) snapshots.push_back(fmt::format("{}/{}", kFolder, name));
   ASSERT_EQ(snapshots.size(), 2u);
   const auto check = [&] {
     for (int i = 35; i < 40; ++i) EXPECT_EQ(Append(from_producer(7, 0, i)).base_offset, Offset(i));
