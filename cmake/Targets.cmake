@@ -43,9 +43,10 @@ function(tributary_program name)
 endfunction()
 
 # tributary_test(NAME LABEL unit|sim|e2e|compat SOURCES ... [DEPS ...] [PROGRAMS targets...]
-#                [TIMEOUT seconds] [SERIAL]): one GoogleTest executable, one ctest entry.
+#                [TIMEOUT seconds] [SERIAL] [PEERS_DIE]): one GoogleTest executable, one ctest entry.
+# PEERS_DIE: LeakSanitizer overlooks what nng loses then.
 function(tributary_test name)
-  cmake_parse_arguments(A "SERIAL" "LABEL;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
+  cmake_parse_arguments(A "SERIAL;PEERS_DIE" "LABEL;TIMEOUT" "SOURCES;DEPS;PROGRAMS" ${ARGN})
   add_executable(${name} ${A_SOURCES})
   _tributary_common(${name})
   target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
@@ -59,6 +60,10 @@ function(tributary_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT}
     ENVIRONMENT "TRIBUTARY_BIN=${CMAKE_BINARY_DIR}/bin;TRIBUTARY_SOURCE=${CMAKE_SOURCE_DIR}")
+  if(A_PEERS_DIE OR A_LABEL STREQUAL "e2e")
+    set_property(TEST ${name} APPEND PROPERTY
+      ENVIRONMENT "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_SOURCE_DIR}/tests/support/nng_leaks.supp")
+  endif()
   if(A_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
