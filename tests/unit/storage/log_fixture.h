@@ -123,7 +123,7 @@ class LogTest : public testing::Test {
 
   // ---- the files ----
   [[nodiscard]] std::string Path(std::int64_t base_offset, std::string_view suffix) const {
-    return std::string(kFolder) + "/" + segment_file_name(Offset(base_offset), suffix);
+    return fmt::format("{}/{}", kFolder, segment_file_name(Offset(base_offset), suffix));
   }
   std::vector<std::string> Names() { return fs_->list(kFolder).value(); }
   Bytes FileBytes(const std::string& path) { return read_file(*fs_, path, 1u << 30).value(); }
