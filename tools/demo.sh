@@ -165,11 +165,16 @@ start mosquitto
 start broker
 start gateway
 exec 9>&-
-# Mosquitto keeps readings for the gateway from its subscription on.
+# Mosquitto keeps readings for the gateway from its subscription on, and drops those that nobody has subscribed to.
+subscribed=""
 for _ in $(seq 300); do
-  get "$gateway_http" /metrics 2>/dev/null | grep -q '^tributary_gateway_mqtt_connected 1' && break
+  if get "$gateway_http" /metrics 2>/dev/null | grep -q '^tributary_gateway_mqtt_connected 1'; then
+    subscribed=1
+    break
+  fi
   sleep 0.1
 done
+[ -n "$subscribed" ] || { echo "tools/demo.sh: the gateway does not reach Mosquitto:" >&2; tail -n 20 "$folder/gateway.log" >&2; exit 1; }
 
 ledger=$folder/ledger.db
 fleet_flags=(--mqtt "tcp://$mqtt" --devices "$devices" --rate "$rate" --qos 1 --ledger "$ledger")
@@ -187,8 +192,12 @@ echo
 watch_flags=(--cluster "tcp://$nng" watch --topic readings --from earliest --gateway "$gateway_http")
 if [ -z "$seconds" ]; then
   trap 'exit 0' INT  # that is how this one ends
-  "$bin/tributary" "${watch_flags[@]}"
-  exit
+  watched=0
+  "$bin/tributary" "${watch_flags[@]}" --pid "$fleet" || watched=$?
+  kill -0 "$fleet" 2>/dev/null && exit "$watched"
+  echo "tools/demo.sh: the fleet has ended:" >&2
+  tail -n 20 "$folder/fleet.log" >&2
+  exit 1
 fi
 
 settled=0

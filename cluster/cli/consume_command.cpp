@@ -67,10 +67,14 @@ Result<> Consumption::assign() {
     starts.emplace_back(partition, start);
     ends.emplace_back(partition, StartAt::latest());
   }
-  ASSIGN_OR_RETURN(const auto from, resolve_offsets(client_, starts, deadline));
+  ASSIGN_OR_RETURN(auto from, resolve_offsets(client_, starts, deadline));
   ASSIGN_OR_RETURN(const auto to, resolve_offsets(client_, ends, deadline));
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     if (!flags_.follow && from[i] >= to[i]) continue;
+    if (from[i] > to[i]) {
+      io_.say(fmt::format("{} ends with offset {}: following it from there", partitions[i], to[i]));
+      from[i] = to[i];
+    }
     ends_[partitions[i]] = to[i];
     consumer_.assign(partitions[i], from[i]);
   }
@@ -121,11 +125,11 @@ void declare_consume_command(Settings& program, ConsumeFlags& flags) {
         RETURN_IF_ERROR(parse_start(text));
         return {};
       });
-  consume.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").default_text("all");
+  consume.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").range(0, 1'000'000).default_text("all");
   consume.flag_only("--format", flags.format, "text: time, place, key, value; json: an object a line; raw: the value a line")
       .choices({"text", "json", "raw"});
   consume.flag_only("--follow,-f", flags.follow, "Go on with records as they come, until stopped");
-  consume.flag_only("--max-messages,-n", flags.messages_max, "End after so many records").placeholder("N")
+  consume.flag_only("--max-messages,-n", flags.messages_max, "End after so many records").placeholder("N").range(1, INT64_MAX)
       .default_text("no limit");
   consume.example("tributary consume --topic readings --from latest --follow");
   consume.example("tributary consume -t readings --partition 0 --from 1200 -n 10 --format json");

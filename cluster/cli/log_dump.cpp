@@ -137,7 +137,8 @@ Result<bool> Dump::next_batch(std::uint64_t file_bytes) {
 }
 
 Result<bool> Dump::run() {
-  if (std::filesystem::is_directory(flags_.file))
+  std::error_code unknown;  // what cannot be looked at cannot be opened either, which says why
+  if (std::filesystem::is_directory(flags_.file, unknown))
     return fail(Errc::kInvalidArgument, flags_.file + " is a folder; give one of its *.log files");
   ASSIGN_OR_RETURN(file_, posix_file_system().open(flags_.file, OpenMode::kRead));
   ASSIGN_OR_RETURN(const auto file_bytes, file_->size());
@@ -148,6 +149,8 @@ Result<bool> Dump::run() {
   RETURN_IF_ERROR(io_.output.flush());
   io_.say(fmt::format("{}: {} batches, {} records, {} of {} bytes read, {} faults", flags_.file, batches_, records_, position_,
                       file_bytes, bad_));
+  if (position_ < file_bytes && io_.stop.requested())
+    return fail(Errc::kUnavailable, "stopped before the end of the file");
   return bad_ == 0;
 }
 

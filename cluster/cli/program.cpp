@@ -90,10 +90,11 @@ int run_tributary(const std::vector<std::string>& args, int input, int output_fd
   (void)errors.write(parse_errors.str());
   if (parsed) return *parsed;
   auto result = run_command(settings.chosen(), flags, io);
-  if (result)
+  if (result && *result)
     if (auto flushed = output.flush(); !flushed) result = tl::unexpected<Error>(flushed.error());
-  if (output.reader_left()) return kExitOk;
+  // Who reads only the head of the output has not changed what was found.
   if (result) return *result ? kExitOk : kExitFailure;
+  if (output.reader_left()) return kExitOk;
   io.say(result.error().message);
   return kExitFailure;
 }

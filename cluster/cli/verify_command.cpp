@@ -98,7 +98,11 @@ Result<bool> verify_command(const ClusterFlags& cluster, const VerifyFlags& flag
     RETURN_IF_ERROR(read_partition(*client, partition, range.front(), range.back(), *check, cluster, io));
   }
   ASSIGN_OR_RETURN(const auto report, check->finish());
-  RETURN_IF_ERROR(io.output.write(flags.json ? json_of(report) : text_of(report, flags, partitions.size())));
+  if (report.acknowledged == 0)
+    return fail(Errc::kInvalidArgument, fmt::format("the ledger {} holds no acknowledged reading: nothing is verified", flags.ledger));
+  // The verdict stands also when whoever reads it has left.
+  (void)io.output.write(flags.json ? json_of(report) : text_of(report, flags, partitions.size()));
+  (void)io.output.flush();
   return report.faults() == 0;
 }
 

@@ -135,7 +135,9 @@ Result<> Watch::consume() {
       const bool last_of_batch = record.offset == batch.header.last_offset();
       if (!last_of_batch) return true;
       const auto value = record.value.value_or(ByteView{});
-      auto line = format_time(record.timestamp_ms).substr(11, 12) + "  ";
+      constexpr std::size_t kDateLength = 11;  // "2026-07-01T"; a record without a time has "-"
+      const auto time = format_time(record.timestamp_ms);
+      auto line = (time.size() > kDateLength ? time.substr(kDateLength, 12) : time) + "  ";
       append_printable(line, value.first(std::min(value.size(), kShownBytesMax)));
       frame_.last_readings.push_back(std::move(line));
       if (frame_.last_readings.size() > kLastReadings) frame_.last_readings.pop_front();

@@ -105,6 +105,7 @@ struct Broker::Impl {
   Result<Uuid> cluster_id();
   Result<> listen();
   void add_listener_metrics();
+  [[nodiscard]] std::function<void(const std::string&)> say_listener_trouble(const char* listener) const;
   void log_start(MonoTime since) const;
   void quiesce();
   Result<> close_data();
@@ -193,6 +194,7 @@ Result<> Broker::Impl::listen() {
   tcp.port = options.kafka_port;
   tcp.frame_bytes_max = options.frame_bytes_max;
   tcp.connections_max = options.connections_max;
+  tcp.on_event = say_listener_trouble("kafka");
   ASSIGN_OR_RETURN(kafka, KafkaTcpServer::start(tcp, loops, *router));
   context->kafka_port = pick(options.advertised_kafka_port, kafka->port());
 
@@ -200,10 +202,20 @@ Result<> Broker::Impl::listen() {
   messages.url = options.nng_url;
   messages.frame_bytes_max = options.frame_bytes_max;
   messages.pipes_max = options.connections_max;
+  messages.on_event = say_listener_trouble("nng");
   ASSIGN_OR_RETURN(nng, NngServer::start(messages, loops, *router));
   context->nng_port = pick(options.advertised_nng_port, nng->port());
   add_listener_metrics();
   return {};
+}
+
+/// Peers can make as much of it as they like.
+std::function<void(const std::string&)> Broker::Impl::say_listener_trouble(const char* listener) const {
+  auto trouble = std::make_shared<OncePer>(std::chrono::seconds(10), clock);
+  return [trouble, listener](const std::string& event) {
+    if (const auto turn = trouble->turn())
+      log_warning("listener", event, {{"listener", listener}, {"unsaid", turn.suppressed}});
+  };
 }
 
 void Broker::Impl::add_listener_metrics() {
@@ -221,6 +233,16 @@ void Broker::Impl::add_listener_metrics() {
   constexpr auto* kAccepted = "tributary_broker_connections_accepted_total";
   add(kAccepted, "Connections accepted", "kafka", k.connections_accepted);
   add(kAccepted, "Connections accepted", "nng", n.pipes_accepted);
+  constexpr auto* kRefused = "tributary_broker_connections_refused_total";
+  add(kRefused, "Connections over the limit, closed at once", "kafka", k.connections_refused);
+  add(kRefused, "Connections over the limit, closed at once", "nng", n.pipes_refused);
+  constexpr auto* kMalformed = "tributary_broker_malformed_frames_total";
+  add(kMalformed, "Frames with an impossible length", "kafka", k.malformed);
+  add(kMalformed, "Frames with an impossible length", "nng", n.malformed);
+  add("tributary_broker_dropped_requests_total", "Requests over a connection's limit, dropped unanswered", "nng",
+      n.requests_dropped);
+  registry.callback("tributary_broker_nng_reaper_stuck", "1: nng gives back no ended connections any more; restart at leisure",
+                    [&n] { return n.reaper_stuck.load(std::memory_order_relaxed) ? 1.0 : 0.0; }, {});
   constexpr auto* kIn = "tributary_broker_received_bytes_total";
   add(kIn, "Bytes received", "kafka", k.bytes_in);
   add(kIn, "Bytes received", "nng", n.bytes_in);

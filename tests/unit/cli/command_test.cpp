@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "common/bytes/crc32c.h"
+#include "common/record/batch_builder.h"
 #include "firmware-sim/ledger/ledger.h"
 #include "tests/support/eventually.h"
 #include "tests/support/programs.h"
@@ -100,6 +101,8 @@ TEST_P(Command, ABadCommandLineIsExitCode2) {
   EXPECT_EQ(run({"consume"}).exit_code, 2);
   EXPECT_EQ(run({"consume", "-t", "t", "--from", "yesterday"}).exit_code, 2);
   EXPECT_EQ(run({"consume", "-t", "t", "--format", "xml"}).exit_code, 2);
+  EXPECT_EQ(run({"consume", "-t", "t", "-n", "-5"}).exit_code, 2);
+  EXPECT_EQ(run({"consume", "-t", "t", "-p", "-3"}).exit_code, 2);
   EXPECT_EQ(run({"topic"}).exit_code, 2);
   EXPECT_EQ(run({"--cluster", "localhost", "topic", "list"}).exit_code, 2);
   EXPECT_EQ(run({"--version"}).exit_code, 0);
@@ -128,6 +131,49 @@ TEST_P(Command, VerifyHoldsTheTopicAgainstTheLedger) {
   const auto json = tributary({"verify", "--ledger", folder / "l.db", "-t", "t", "--json"});
   EXPECT_TRUE(json.output.starts_with(R"({"ok":false,"devices":1,"acknowledged":3000,"records":3001,"missing":0,"doubled":1,)")) << json.output;
   EXPECT_EQ(tributary({"verify", "--ledger", folder / "none.db", "-t", "t"}).exit_code, 1);
+}
+
+TEST_P(Command, AVerdictStandsThoughItsReaderLeaves) {
+  const test::TempFolder folder;
+  auto writer = LedgerWriter::create(folder / "l.db", {.topic_pattern = "sensors/{device}"}, {{1, "d", "sensors/d"}}).value();
+  for (int seq = 1; seq <= 20'000; ++seq) writer->record(1, {seq, 1, 2, 3, 4, false});
+  ASSERT_TRUE(writer->close());
+  cluster_.add_topic("t", 1);
+  const auto finished = test::run({"bash", "-c", fmt::format("{} verify --ledger {} -t t --show 20000 --cluster {} | head -n 1; echo ${{PIPESTATUS[0]}}",
+                                                             test::program_path("tributary"), folder / "l.db", cluster_.url())});
+  EXPECT_TRUE(finished.output.ends_with("\n1\n")) << finished.output << finished.errors;
+}
+
+TEST_P(Command, AnEmptyLedgerVerifiesNothing) {
+  const test::TempFolder folder;
+  auto writer = LedgerWriter::create(folder / "l.db", {.topic_pattern = "sensors/{device}"}, {{1, "d", "sensors/d"}}).value();
+  ASSERT_TRUE(writer->close());
+  cluster_.add_topic("t", 1);
+  const auto ran = tributary({"verify", "--ledger", folder / "l.db", "-t", "t"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_NE(ran.errors.find("nothing is verified"), std::string::npos) << ran.errors;
+}
+
+TEST_P(Command, FollowingFromBeyondTheEndBeginsAtTheEnd) {
+  cluster_.add_topic("t", 1);
+  ASSERT_EQ(tributary({"produce", "-t", "t"}, "first\n").exit_code, 0);
+  const test::TempFolder folder;
+  test::Process consumer({.command = {test::program_path("tributary"), "consume", "-t", "t", "--format", "raw", "--follow",
+                                      "--from", "50", "--cluster", cluster_.url()}, .output_path = folder / "out", .error_path = folder / "err"});
+  EXPECT_TRUE(test::eventually(10s, [&] { return test::read_whole_file(folder / "err").find("ends with offset 1") != std::string::npos; }));
+  ASSERT_EQ(tributary({"produce", "-t", "t"}, "second\n").exit_code, 0);
+  EXPECT_TRUE(test::eventually(10s, [&] { return test::read_whole_file(folder / "out") == "second\n"; }));
+  consumer.signal(SIGINT);
+  EXPECT_EQ(consumer.wait(10s), 0) << test::read_whole_file(folder / "err");
+}
+
+TEST_P(Command, AWatchShowsRecordsWithoutATime) {
+  cluster_.add_topic("t", 1);
+  BatchBuilder builder;
+  builder.append(-1, std::nullopt, as_bytes("a reading"));
+  cluster_.append({"t", PartitionIndex(0)}, builder.finish(BatchOptions{}).value());
+  const auto ran = tributary({"watch", "-t", "t", "--from", "earliest", "--for", "1s"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.errors;
 }
 
 TEST_P(Command, FollowGoesOnUntilItIsStopped) {

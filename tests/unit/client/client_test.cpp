@@ -309,7 +309,7 @@ TEST_P(Client, RecordsArriveOnceAndInOrderThoughAnswersAreLost) {
   const auto client = connect(cluster, 200ms);
   cluster.inject({.api = ApiKey::kProduce, .times = 3, .swallow_answer = true});
   cluster.inject({.api = ApiKey::kProduce, .times = 3, .code = ErrorCode::kNotLeaderOrFollower});
-  std::int64_t delivered = 0;
+  std::atomic<std::int64_t> delivered = 0;  // told on the producer's thread
   Producer producer(*client, {.compression = Compression::kZstd, .batch_bytes = 1000, .linger = 1ms,
                               .on_delivered = [&](const auto& batch) { delivered += batch.record_count; }});
   send_numbers(producer, 1000);

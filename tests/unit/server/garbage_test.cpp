@@ -42,6 +42,7 @@ TEST_F(GarbageTest, AnImpossibleLengthClosesTheConnectionUnread) {
     EXPECT_TRUE(raw.is_closed());
   }
   expect_unharmed();
+  EXPECT_EQ(metric("tributary_broker_malformed_frames_total", {{"listener", "kafka"}}), 4);
 }
 
 TEST_F(GarbageTest, TruncatedBodiesCloseTheConnection) {

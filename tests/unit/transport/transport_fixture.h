@@ -214,6 +214,13 @@ class MemoryFile final : public File {
   Bytes content_;
 };
 
+/// ThreadSanitizer keeps up to four bytes for each that is used.
+#ifdef __SANITIZE_THREAD__
+inline constexpr std::size_t kShadow = 5;
+#else
+inline constexpr std::size_t kShadow = 1;
+#endif
+
 /// Resident memory of this process.
 inline std::size_t resident_bytes() {
   std::size_t total = 0, resident = 0;
