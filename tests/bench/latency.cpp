@@ -72,6 +72,18 @@ class LatencyProbe {
   std::optional<Error> failed_;
 };
 
+/// For who has to find out where readings got stuck.
+std::string where_they_are(Pipeline& pipeline) {
+  const auto gateway = [&](const char* name) {
+    return pipeline.gateway().metric(fmt::format("tributary_gateway_{}", name)).value_or(-1);
+  };
+  return fmt::format("the gateway took {:.0f}, spilled {:.0f}, the broker acknowledged {:.0f} and appended {:.0f} batches, "
+                     "{:.0f} fetches waited",
+                     gateway("readings_total"), gateway("spilled_readings_total"), gateway("acked_readings_total"),
+                     pipeline.broker().metric("tributary_broker_appends_total").value_or(-1),
+                     pipeline.broker().metric("tributary_broker_fetch_waits_total").value_or(-1));
+}
+
 double percentile(std::vector<double>& sorted, double share) {
   return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
 }
@@ -91,7 +103,8 @@ Result<std::vector<Row>> latency(const Options& options) {
                                                 std::chrono::seconds(options.window_seconds + 60)));
     ASSIGN_OR_RETURN(auto latencies, probe.end());
     if (static_cast<double>(latencies.size()) < 0.9 * static_cast<double>(load.acked))
-      return fail(Errc::kUnavailable, fmt::format("{} of {} readings reached the consumer", latencies.size(), load.acked));
+      return fail(Errc::kUnavailable, fmt::format("{} of {} readings reached the consumer; {}", latencies.size(), load.acked,
+                                                  where_they_are(*pipeline)));
     std::sort(latencies.begin(), latencies.end());
     p50s.push_back(percentile(latencies, 0.50));
     p99s.push_back(percentile(latencies, 0.99));
