@@ -152,6 +152,7 @@ KafkaConnection::Slot* KafkaConnection::slot_of(std::uint64_t ticket) {
   if (shut_ || ticket < first_ticket_ || ticket - first_ticket_ >= slots_.size()) return nullptr;
   auto& slot = slots_[ticket - first_ticket_];
   --working_;
+  touch();  // an answer that took long is not idleness: it is about to be written
   request_bytes_in_flight_ -= slot.request_bytes;
   io_->writer_wake.cancel();
   return &slot;

@@ -100,7 +100,7 @@ TEST_F(LogFailureTest, AFullDiskDoesNotKeepALogFromOpening) {
   std::string last_log;
   for (const auto& name : Names())
     if (name.ends_with(kLogSuffix)) last_log = name;
-  Cut(std::string(kFolder) + "/" + last_log, 1);
+  Cut(fmt::format("{}/{}", kFolder, last_log), 1);
   fs_->set_capacity(1u << 20);
   fs_->set_capacity(fs_->used_bytes());
   Open();

@@ -231,7 +231,7 @@ TEST_F(LogTest, StrayFilesAreLeftAlone) {
   AppendMany(3);
   Kill();
   for (const auto* name : {"notes.txt", "abc.log", "0.log", "99999999999999999999.log", "partition.metadata"})
-    Overwrite(std::string(kFolder) + "/" + name, 0, as_bytes("x"));
+    Overwrite(fmt::format("{}/{}", kFolder, name), 0, as_bytes("x"));
   Overwrite(std::string(kFolder) + "/leader-epoch-checkpoint.tmp", 0, as_bytes("0\n"));
   Overwrite(Path(77, kOffsetIndexSuffix), 0, as_bytes("orphan!!"));
   Open();

@@ -101,7 +101,7 @@ TEST_F(LogTest, ASegmentIsRolledWhenItsIndexIsFull) {
   EXPECT_GT(log_->segment_count(), 3u);
   for (const auto& name : Names()) {
     if (name.ends_with("index")) {
-      EXPECT_LE(SizeOf(std::string(kFolder) + "/" + name), 40u);
+      EXPECT_LE(SizeOf(fmt::format("{}/{}", kFolder, name)), 40u);
     }
   }
 }
