@@ -256,7 +256,7 @@ void Broker::Impl::log_start(MonoTime since) const {
   log_info("broker", "ready",
            {{"cluster_id", context->cluster_id}, {"node_id", options.node_id}, {"data", options.data},
             {"kafka", fmt::format("{}:{}", options.kafka_host, kafka->port())}, {"nng", nng->url()},
-            {"partitions", shards.front()->image() ? metrics.partitions.value() : 0.0},
+            {"partitions", metrics.partitions.value()},
             {"shards", shards.size()}, {"clean_stop_before", directory->was_clean()}, {"took_ms", took.count()}});
 }
 
