@@ -1,0 +1,133 @@
+// What goes to flash, and flash that is full or damaged.
+
+#include "tests/unit/pipeline/forwarder_fixture.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "common/sqlite/database.h"
+
+namespace tributary {
+namespace {
+
+TEST_F(ForwarderTest, UnacknowledgedReadingsAreOnFlashWithinDurableWithin) {
+  start();
+  for (int i = 0; i < 100; ++i) store(i % 7);
+  const auto next = step();
+  EXPECT_LE(next, clock_.mono_now() + milliseconds(700));
+  EXPECT_EQ(buffer_->last_id(), BatchId(0));
+  advance_and_step(milliseconds(700));
+  EXPECT_EQ(metrics_.spilled.value(), 100u);
+  EXPECT_TRUE(forwarder_->drained());
+  lose_tmpfs();  // the power cut after that
+  start();
+  cluster_answers();
+  step();
+  deliver_all();
+  expect_complete();
+}
+
+TEST_F(ForwarderTest, OfferedBatchesThatAreNotAnsweredGoToFlashTooAndAreTakenOffAfterTheirAnswer) {
+  start();
+  cluster_answers();
+  store(1);
+  advance_and_step(milliseconds(5));
+  ASSERT_EQ(uplink_->offered(), 1u);
+  advance_and_step(milliseconds(700));
+  EXPECT_EQ(metrics_.spilled.value(), 1u);
+  store(1);
+  advance_and_step(milliseconds(750));
+  EXPECT_EQ(metrics_.spilled.value(), 2u);
+  deliver_all();
+  expect_complete();
+  EXPECT_EQ(buffer_->last_id(), BatchId(0));
+}
+
+TEST_F(ForwarderTest, ADamagedBatchOnFlashIsCountedAndTheRestGoesOn) {
+  start();
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) store(1);
+    advance_and_step(milliseconds(700));
+  }
+  crash();
+  {
+    auto database = Database::open(flash_folder_ / "flash/buffer.db").value();
+    ASSERT_TRUE(database.execute(
+        "UPDATE batches SET bytes = substr(bytes, 1, 80) || x'deadbeef' || substr(bytes, 85) WHERE id = 2"));
+  }
+  start();
+  cluster_answers();
+  step();
+  deliver_all();
+  EXPECT_EQ(metrics_.lost.value(), 20u);
+  EXPECT_EQ(cluster_.all().size(), 40u);
+  store(1);
+  advance_and_step(milliseconds(5));
+  deliver_all();
+  expect_complete(20);
+}
+
+TEST_F(ForwarderTest, AtTheBuffersCapTheMqttBrokerQueuesUntilThereIsRoom) {
+  options_.buffer_bytes_max = 200'000;
+  start();
+  for (int i = 0; i < 400 && !paused_; ++i) {
+    store_noise(2000);
+    advance_and_step(milliseconds(200));
+  }
+  EXPECT_TRUE(paused_);
+  EXPECT_GE(buffer_->used_bytes(), 200'000u);
+  cluster_answers();
+  step();
+  deliver_all();
+  EXPECT_FALSE(paused_);
+  expect_complete();
+}
+
+// A file size limit stands for the full disk: the buffer's file is at the limit, the intake's are below.
+TEST_F(ForwarderTest, AFullDiskKeepsReadingsInTheIntakeAndItRecoversByItself) {
+  options_.intake_bytes_max = 1'000'000;
+  start();
+  for (int i = 0; i < 100; ++i) {
+    store_noise(100'000);
+    advance_and_step(milliseconds(700));
+  }
+  ASSERT_GT(buffer_->file_bytes(), 8'000'000u);
+  const auto last = buffer_->last_id();
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit unlimited{};
+  getrlimit(RLIMIT_FSIZE, &unlimited);
+  rlimit full = unlimited;
+  full.rlim_cur = buffer_->file_bytes();
+  setrlimit(RLIMIT_FSIZE, &full);
+  for (int i = 0; i < 50 && !paused_; ++i) {
+    store_noise(50'000);
+    advance_and_step(milliseconds(700));
+  }
+  setrlimit(RLIMIT_FSIZE, &unlimited);
+  EXPECT_TRUE(paused_);
+  EXPECT_EQ(buffer_->last_id(), last);
+  EXPECT_GT(metrics_.buffer_errors.value(), 0u);
+  advance_and_step(seconds(2));
+  EXPECT_GT(buffer_->last_id(), last);
+  EXPECT_FALSE(paused_);
+  cluster_answers();
+  step();
+  deliver_all();
+  expect_complete();
+}
+
+TEST_F(ForwarderTest, FinishMovesWhatIsLeftToFlash) {
+  start();
+  for (int i = 0; i < 30; ++i) store(i % 3);
+  ASSERT_TRUE(forwarder_->finish());
+  EXPECT_TRUE(forwarder_->drained());
+  lose_tmpfs();
+  start();
+  cluster_answers();
+  step();
+  deliver_all();
+  expect_complete();
+}
+
+}  // namespace
+}  // namespace tributary
