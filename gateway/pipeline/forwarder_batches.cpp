@@ -218,6 +218,8 @@ Result<bool> Forwarder::spill_chunk(const std::vector<BatchId>& ids) {
     if (!partition.waiting.empty() && partition.waiting.front() == info.id) partition.waiting.pop_front();
     partition.scanned = std::max(partition.scanned, partition.offered_last);
     partition.flash_last = std::max(partition.flash_last, info.id);
+    // It may have read the flash beyond this one: other partitions' batches with larger ids were there.
+    if (info.id > partition.offered_last) partition.scanned = std::min(partition.scanned, info.id - 1);
   }
   return true;
 }

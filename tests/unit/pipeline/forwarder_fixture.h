@@ -7,6 +7,7 @@
 
 #include "common/env/file_system.h"
 #include "common/env/random.h"
+#include "common/record/partitioner.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/pipeline/model_cluster.h"
 
@@ -61,16 +62,27 @@ class ForwarderTest : public testing::Test {
     reading.received = clock_.mono_now();
     ASSERT_EQ(intake_->store(reading, {}), StoreOutcome::kStored);
   }
-  /// A reading of the device 0 that does not compress.
-  void store_noise(std::size_t bytes) {
-    auto payload = fmt::format("{} ", next_[0]++);
+  /// A reading that does not compress.
+  void store_noise(std::size_t bytes, int device = 0) {
+    auto payload = fmt::format("{} ", next_[device]++);
     while (payload.size() < bytes) payload += static_cast<char>('!' + noise_.below(90));
+    const auto key = fmt::format("d{}", device);
     ReadingView reading;
     reading.topic = "readings";
-    reading.key = "d0";
+    reading.key = key;
     reading.payload = as_bytes(payload);
     reading.received = clock_.mono_now();
     ASSERT_EQ(intake_->store(reading, {}), StoreOutcome::kStored);
+  }
+  /// The first one's partition has the smaller index.
+  std::pair<int, int> two_devices_of_different_partitions() {
+    const auto partition_of = [&](int device) {
+      return partition_of_key(as_bytes(fmt::format("d{}", device)), cluster_.topics["readings"]);
+    };
+    int first = 1, second = 2;
+    while (partition_of(first) == partition_of(second)) ++second;
+    if (partition_of(second) < partition_of(first)) std::swap(first, second);
+    return {first, second};
   }
   MonoTime step() {
     const auto next = forwarder_->step();

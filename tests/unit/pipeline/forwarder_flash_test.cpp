@@ -83,6 +83,34 @@ TEST_F(ForwarderTest, AtTheBuffersCapTheMqttBrokerQueuesUntilThereIsRoom) {
   expect_complete();
 }
 
+// Batch ids are the gateway's, not a partition's: a partition that has read the flash to its end may still
+// hold batches on tmpfs whose ids are smaller than another partition's newest there.
+TEST_F(ForwarderTest, ABatchSpilledBehindAnotherPartitionsNewerOneIsOfferedInItsTurn) {
+  start();
+  const auto [a, b] = two_devices_of_different_partitions();
+  for (int i = 0; i < 6; ++i) {
+    store(a);
+    advance_and_step(milliseconds(700));
+  }
+  ASSERT_EQ(buffer_->last_id(), BatchId(6));
+  store_noise(200'000, b);
+  clock_.advance(milliseconds(300));
+  store_noise(200'000, b);
+  store(a);
+  store_noise(200'000, b);
+  step();
+  advance_and_step(milliseconds(400));
+  ASSERT_EQ(buffer_->last_id(), BatchId(9));  // b's; a's seventh is the eighth, on tmpfs
+  cluster_answers();
+  step();
+  advance_and_step(milliseconds(300));
+  deliver_all();
+  store(a);
+  advance_and_step(milliseconds(5));
+  deliver_all();
+  expect_complete();
+}
+
 // A file size limit stands for the full disk: the buffer's file is at the limit, the intake's are below.
 TEST_F(ForwarderTest, AFullDiskKeepsReadingsInTheIntakeAndItRecoversByItself) {
   options_.intake_bytes_max = 1'000'000;
