@@ -104,10 +104,12 @@ Result<> Intake::bind(const IntakeBinding& binding, const std::vector<NextSequen
   if (s.is_bound && s.bound.nonce != binding.nonce) {
     RETURN_IF_ERROR(s.database.execute("DELETE FROM acked_on_flash"));  // of another flash buffer
   }
+  std::map<TopicPartition, State::Destination> continued;
   for (const auto& next : sequences) {
     ASSIGN_OR_RETURN(const auto row, s.destination_row(next.destination));
     RETURN_IF_ERROR(
         s.set_sequence.bind(1, std::int64_t{next.sequence.value()}).bind(2, row).run());
+    continued[next.destination] = {row, next.sequence};
   }
   RETURN_IF_ERROR(s.database.execute(
       fmt::format("UPDATE state SET bound = 1, nonce = {}, producer_id = {}, epoch = {}, next_batch_id = {}",
@@ -115,7 +117,7 @@ Result<> Intake::bind(const IntakeBinding& binding, const std::vector<NextSequen
           .c_str()));
   RETURN_IF_ERROR(transaction.commit());
   for (auto& [destination, entry] : s.destinations) entry.next_sequence = Sequence(0);
-  for (const auto& next : sequences) s.destinations[next.destination].next_sequence = next.sequence;
+  for (const auto& [destination, entry] : continued) s.destinations[destination] = entry;
   s.bound = binding;
   s.is_bound = true;
   s.next_batch_id = next_id;

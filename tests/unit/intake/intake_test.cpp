@@ -195,6 +195,20 @@ TEST_F(IntakeTest, BindingRestartsSequencesButNeverBatchIds) {
   EXPECT_EQ(intake_->sealed().value().at(0).epoch, ProducerEpoch(3));
 }
 
+TEST_F(IntakeTest, ADestinationThatOnlyTheBindingNamesIsSealedForAfterwards) {
+  open();
+  ASSERT_TRUE(intake_->bind(kBinding, {{kDestination, Sequence(9)}}, BatchId(50)));
+  for (int round = 0; round < 2; ++round) {
+    store("one");
+    (void)read_payloads();
+    const auto sealed = intake_->seal(last_read_, {batch("batch", 1)});
+    ASSERT_TRUE(sealed) << sealed.error().message;
+  }
+  EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(11));
+  open();
+  EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(11));
+}
+
 TEST_F(IntakeTest, WakesOnceWhenSoMuchIsUnread) {
   open();
   int woken = 0;
