@@ -12,6 +12,10 @@
 namespace tributary {
 namespace {
 
+/// What an MQTT packet has beside what payload_bytes_max counts; also room for messages a little over it to
+/// be dropped here, where they are counted.
+constexpr std::uint32_t kBesidePayloadBytes = 128 << 10;
+
 [[noreturn]] void end_process(const Error& error) {
   log_error("gateway", "the intake fails, ending: what is not stored must not be acknowledged",
             {{"reason", error.message}});
@@ -38,6 +42,7 @@ MqttOptions mqtt_options(const GatewayOptions& options, const RouteTable& routes
   result.username = options.mqtt_username;
   result.password = options.mqtt_password;
   result.receive_maximum = options.mqtt_receive_maximum;
+  result.packet_bytes_max = static_cast<std::uint32_t>(options.payload_bytes_max) + kBesidePayloadBytes;
   for (const auto& subscription : routes.subscriptions()) {
     result.subscriptions.push_back({subscription.filter, subscription.qos});
   }

@@ -34,7 +34,8 @@ void GatewayOptions::declare(Settings& settings) {
   settings.bytes("batch_bytes", batch_bytes, "Size of a batch before compression, at most").range("1KiB", "900KiB");
   settings.add("compression", compression, "Codec of the batches").choices({"none", "gzip", "snappy", "lz4", "zstd"});
   settings.bytes("payload_bytes_max", payload_bytes_max,
-                 "A larger MQTT message (payload and user properties) is dropped and counted")
+                 "A larger MQTT message (payload, topic, key, and user properties at 10 bytes and their text) "
+                 "is dropped and counted; far larger ones the MQTT broker drops")
       .range("1KiB", "1000KB");
   settings.add("create_topics", create_topics, "Create log topics that do not exist");
 

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kKeptRowMax = 4096;
 /// So many rows are read under one hold of the mutex: MQTT's thread waits no longer than this.
 constexpr std::size_t kReadChunk = 256;
+/// What a reading with many user properties may leave allocated.
+constexpr std::size_t kKeptProperties = 1024;
 
 std::uint64_t content_hash_of(const ReadingView& reading, ByteView properties) {
   const std::hash<std::string_view> hash;
@@ -161,6 +163,7 @@ Result<std::size_t> Intake::read(std::size_t count_max,
       ++count;
     }
   }
+  if (s.decoded_scratch.capacity() > kKeptProperties) std::vector<UserProperty>().swap(s.decoded_scratch);
   return count;
 }
 

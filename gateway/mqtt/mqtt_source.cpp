@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kConnectTimeout_s = 10;
 constexpr auto kStopTimeout = std::chrono::seconds(3);
+constexpr std::size_t kKeptProperties = 1024;  // what a message with many may leave allocated
 constexpr unsigned char kRetainHandlingDoNotSend = 2;  // MQTT 5, 3.8.3.1
 
 std::string_view view_of(const MQTTLenString& text) {
@@ -123,6 +124,7 @@ int MqttSource::Impl::on_message(void* context, char* topic, int topic_size, MQT
     given.delivery = {static_cast<std::uint16_t>(message->msgid), message->dup != 0};
   }
   impl.handler.on_message(given);
+  if (impl.properties.capacity() > kKeptProperties) std::vector<UserProperty>().swap(impl.properties);
   MQTTAsync_freeMessage(&message);
   MQTTAsync_free(topic);
   return 1;

@@ -27,7 +27,8 @@ struct MqttOptions {
   std::string password;
   std::vector<MqttSubscription> subscriptions;
   std::uint16_t receive_maximum = 500;       // unacknowledged messages that the broker may have under way
-  std::uint32_t packet_bytes_max = 8 << 20;  // larger ones the broker drops (MQTT 5, 3.1.2.11.4)
+  std::uint32_t packet_bytes_max = 2 << 20;  // larger ones the broker drops (MQTT 5, 3.1.2.11.4): a
+                                             // message may take 30 times its size in memory
   std::uint16_t keep_alive_s = 20;
   Duration backoff_min = std::chrono::milliseconds(100);
   Duration backoff_max = std::chrono::seconds(5);

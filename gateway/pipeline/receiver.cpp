@@ -7,6 +7,8 @@ namespace tributary {
 namespace {
 
 constexpr std::size_t kLoggedTopicBytesMax = 200;
+/// What a user property costs beside its text, however short: lengths in the packet, the column and the record.
+constexpr std::size_t kPropertyOverhead = 10;
 
 /// Printable ASCII, the rest escaped: a topic comes from anyone.
 std::string printable(std::string_view topic) {
@@ -19,6 +21,14 @@ std::string printable(std::string_view topic) {
     }
   }
   return topic.size() > kLoggedTopicBytesMax ? text + "..." : text;
+}
+
+std::size_t bytes_of(const ReadingView& reading) {
+  std::size_t bytes = reading.key.size() + reading.mqtt_topic.size() + reading.payload.size();
+  for (const auto& property : reading.properties) {
+    bytes += kPropertyOverhead + property.name.size() + property.value.size();
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -38,6 +48,7 @@ void Receiver::reject(Counter& counter, OncePer& log_turn, const char* reason, c
     log_warning("receiver", "message dropped", {{"reason", reason},
                                                 {"mqtt_topic", printable(message.topic)},
                                                 {"payload_bytes", message.payload.size()},
+                                                {"user_properties", message.properties.size()},
                                                 {"unsaid", turn.suppressed}});
   }
 }
@@ -50,17 +61,15 @@ void Receiver::on_message(const MqttMessage& message) {
   if (route == nullptr) {
     return reject(metrics_.rejected_no_route, no_route_turn_, "no route matches the topic", message);
   }
-  std::size_t bytes = message.payload.size();
-  for (const auto& property : message.properties) bytes += property.name.size() + property.value.size();
-  if (bytes > options_.payload_bytes_max) {
-    return reject(metrics_.rejected_too_large, too_large_turn_, "payload and user properties are over the limit", message);
-  }
   ReadingView reading;
   reading.topic = route->topic;
   reading.key = routes_.key_of(*route, message.topic, key_scratch_);
   reading.mqtt_topic = message.topic;
   reading.properties = message.properties;
   reading.payload = message.payload;
+  if (bytes_of(reading) > options_.payload_bytes_max) {
+    return reject(metrics_.rejected_too_large, too_large_turn_, "it is over payload_bytes_max", message);
+  }
   reading.received_ms = clock_.wall_now_ms();
   reading.received = clock_.mono_now();
   const auto outcome = intake_.store(reading, message.delivery);

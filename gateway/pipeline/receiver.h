@@ -17,7 +17,8 @@ namespace tributary {
 class Receiver final : public MqttHandler {
  public:
   struct Options {
-    std::size_t payload_bytes_max = 1'000'000;  // with the user properties
+    // Payload, key, MQTT topic and user properties, each of which counts as 10 bytes more than its text.
+    std::size_t payload_bytes_max = 1'000'000;
   };
 
   /// `fatal` is called when a reading could not be stored: it must end the process and never return, for

@@ -13,6 +13,7 @@ constexpr std::size_t kHeaderOverhead = 10;
 constexpr std::size_t kPartitionsPerSeal = 4;
 /// What the buffers may keep between seals.
 constexpr std::size_t kKeptBytes = 2 << 20;
+constexpr std::size_t kKeptHeaders = 1024;
 
 std::size_t record_bytes_of(const ReadingView& reading) {
   std::size_t bytes = kRecordOverhead + reading.key.size() + reading.payload.size() + kHeaderOverhead +
@@ -188,6 +189,7 @@ void Sealer::clear() {
     arena_.shrink_to_fit();
     builder_ = BatchBuilder();
   }
+  if (headers_.capacity() > kKeptHeaders) std::vector<HeaderView>().swap(headers_);
   full_ = false;
 }
 

@@ -1,6 +1,7 @@
 #include "gateway/intake/intake.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -223,6 +224,26 @@ TEST_F(IntakeTest, WakesOnceWhenSoMuchIsUnread) {
   EXPECT_EQ(woken, 2);
   read_payloads();
   EXPECT_TRUE(intake_->wake_after(1));
+}
+
+TEST_F(IntakeTest, AReadingWithManyUserPropertiesLeavesNoMemoryBehind) {
+  open();
+  store("small");
+  read_payloads();
+  const auto in_use = [] {
+    const auto info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  const auto before = in_use();
+  {
+    const std::vector<UserProperty> properties(300'000);
+    ReadingView reading;
+    reading.topic = "readings";
+    reading.properties = properties;
+    ASSERT_TRUE(intake_->store(reading, {}));
+  }
+  read_payloads();
+  EXPECT_LT(in_use(), before + 3'000'000);  // SQLite keeps its page cache of 1 MiB
 }
 
 TEST_F(IntakeTest, SpaceIsGivenBackAfterABacklog) {

@@ -199,6 +199,18 @@ TEST_F(MqttSourceTest, StartedPausedItTakesNothingUntilResumed) {
   EXPECT_TRUE(eventually(10s, [&] { return source.ready(); }));
 }
 
+TEST_F(MqttSourceTest, WhatIsOverThePacketSizeTheBrokerDropsAndTheSessionGoesOn) {
+  options_.packet_bytes_max = 1000;
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  publish(std::string(1000, 'x'));
+  publish(std::string(900, 'y'));
+  ASSERT_TRUE(received(1));
+  EXPECT_EQ(recorder_.messages()[0].payload, std::string(900, 'y'));
+  EXPECT_EQ(source.connects(), 1u);
+}
+
 TEST_F(MqttSourceTest, RefusesWhatCanNeverWork) {
   options_.url = "ssl://127.0.0.1:1";
   EXPECT_EQ(MqttSource(options_, recorder_).start().error().code, Errc::kInvalidArgument);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "tests/support/temp_folder.h"
 
 namespace tributary {
@@ -46,11 +48,22 @@ TEST_F(ReceiverTest, WhatCannotBeTakenIsCountedByReasonAndDisturbsNothing) {
   send("sensors/d7/temp", "x");
   properties_.clear();
   send("sensors/d7/temp", "");
-  send("sensors/d7/temp", std::string(1000, 'x'));
+  send("sensors/d7/temp", std::string(1000 - std::strlen("d7sensors/d7/temp"), 'x'));
   EXPECT_EQ(metrics_.rejected_no_route.value(), 1u);
   EXPECT_EQ(metrics_.rejected_not_utf8.value(), 1u);
   EXPECT_EQ(metrics_.rejected_too_large.value(), 2u);
   EXPECT_EQ(stored(), 2u);
+}
+
+TEST_F(ReceiverTest, EmptyUserPropertiesAndLongTopicsAreNotOutsideTheLimit) {
+  properties_.resize(101);
+  send("sensors/d7/temp", "");
+  properties_.clear();
+  send("sensors/" + std::string(480, 'd') + "/temp", std::string(10, 'x'));
+  EXPECT_EQ(stored(), 1u);
+  send("sensors/" + std::string(500, 'd') + "/temp", std::string(10, 'x'));  // the device is the key, too
+  EXPECT_EQ(metrics_.rejected_too_large.value(), 2u);
+  EXPECT_EQ(stored(), 1u);
 }
 
 TEST_F(ReceiverTest, ARedeliveryIsCountedOnceAndANewSessionForgets) {
