@@ -22,13 +22,14 @@ constexpr std::uint32_t kBesidePayloadBytes = 128 << 10;
   std::_Exit(kExitFailure);
 }
 
-ForwarderOptions forwarder_options(const GatewayOptions& options) {
+ForwarderOptions forwarder_options(const GatewayOptions& options, const IntakeBounds& bounds) {
   ForwarderOptions result;
   result.sealer.batch_bytes = options.batch_bytes;
   result.sealer.linger = options.linger;
   result.sealer.durable_within = options.durable_within;
   result.sealer.compression = parse_compression(options.compression).value_or(Compression::kZstd);
-  result.intake_bytes_max = options.intake_bytes_max;
+  result.intake_bytes_max = bounds.bytes_max;
+  result.intake_room_min = bounds.room_min;
   result.buffer_bytes_max = options.buffer_bytes_max;
   return result;
 }
@@ -61,6 +62,7 @@ struct Gateway::Parts {
   GatewayMetrics metrics{registry};
   std::unique_ptr<FlashBuffer> buffer;
   std::unique_ptr<Intake> intake;
+  IntakeBounds intake_bounds;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<Uplink> uplink;
   std::unique_ptr<Forwarder> forwarder;
@@ -87,6 +89,13 @@ Result<> Gateway::Parts::open_stores() {
   // A redelivery must find its first delivery among the readings that are kept.
   intake_options.window = std::max<std::size_t>(intake_options.window, 2u * options.mqtt_receive_maximum);
   ASSIGN_OR_RETURN(intake, Intake::open(intake_options));
+  ASSIGN_OR_RETURN(intake_bounds, tributary::intake_bounds(intake_options.folder, options.intake_bytes_max));
+  if (intake_bounds.bytes_max < options.intake_bytes_max) {
+    log_warning("gateway", "the intake's file system is small: less is held than intake_bytes asks for",
+                {{"folder", intake_options.folder},
+                 {"asked", options.intake_bytes_max},
+                 {"held_at_most", intake_bounds.bytes_max}});
+  }
   ASSIGN_OR_RETURN(const bool on_tmpfs, is_on_tmpfs(intake_options.folder));
   if (!on_tmpfs) {
     log_warning("gateway", "the intake is not on tmpfs: every reading is a write to its disk",
@@ -106,17 +115,17 @@ Result<> Gateway::Parts::start_pipeline() {
   uplink_options.cluster = options.cluster;
   uplink_options.create_topics = options.create_topics;
   ASSIGN_OR_RETURN(uplink, Uplink::start(uplink_options, *pipeline));
-  receiver = std::make_unique<Receiver>(Receiver::Options{options.payload_bytes_max}, routes, *intake,
-                                        system_clock(), metrics, end_process);
-  mqtt = std::make_unique<MqttSource>(mqtt_options(options, routes, buffer->identity()), *receiver);
-  forwarder = std::make_unique<Forwarder>(forwarder_options(options), routes, *intake, *buffer, *uplink,
-                                          system_clock(), metrics, [this](bool paused) {
+  forwarder = std::make_unique<Forwarder>(forwarder_options(options, intake_bounds), routes, *intake, *buffer,
+                                          *uplink, system_clock(), metrics, [this](bool paused) {
                                             if (paused) {
                                               mqtt->pause();
                                             } else {
                                               mqtt->resume();
                                             }
                                           });
+  receiver = std::make_unique<Receiver>(Receiver::Options{options.payload_bytes_max}, routes, *intake,
+                                        forwarder->pressure(), system_clock(), metrics, end_process);
+  mqtt = std::make_unique<MqttSource>(mqtt_options(options, routes, buffer->identity()), *receiver);
   RETURN_IF_ERROR(forwarder->begin());
   pipeline->start(*forwarder);
   return mqtt->start();

@@ -39,7 +39,7 @@ void GatewayOptions::declare(Settings& settings) {
       .range("1KiB", "1000KB");
   settings.add("create_topics", create_topics, "Create log topics that do not exist");
 
-  settings.bytes("intake_bytes", intake_bytes_max, "Readings held on tmpfs, at most").flag("--intake-bytes").range("1MiB", "64GiB");
+  settings.bytes("intake_bytes", intake_bytes_max, "Readings held on tmpfs, at most; never more than 60 % of it").flag("--intake-bytes").range("1MiB", "64GiB");
   settings.add("intake_allow_disk", intake_allow_disk,
                "Take an intake folder that is not on tmpfs: every reading is then a write to it");
   settings.bytes("buffer.bytes", buffer_bytes_max, "Flash used for batches, at most").range("64KiB", "16TiB");

@@ -2,6 +2,7 @@
 
 #include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -16,6 +17,15 @@ Result<bool> is_on_tmpfs(const std::string& folder) {
   struct statfs status {};
   if (statfs(folder.c_str(), &status) != 0) return fail_errno(folder);
   return status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC;
+}
+
+Result<IntakeBounds> intake_bounds(const std::string& folder, std::size_t asked) {
+  constexpr std::size_t kRoomMax = 16 << 20;
+  struct statvfs status {};
+  if (statvfs(folder.c_str(), &status) != 0) return fail_errno(folder);
+  const auto size = static_cast<std::size_t>(status.f_blocks) * status.f_frsize;
+  if (size == 0) return IntakeBounds{asked, 0};  // a tmpfs without a limit
+  return IntakeBounds{std::min(asked, size / 10 * 6), std::min(size / 8, kRoomMax)};
 }
 
 Result<std::string> find_intake_folder(const std::string& data_folder) {

@@ -1,5 +1,7 @@
 #include "gateway/intake/intake.h"
 
+#include <sys/statvfs.h>
+
 #include "common/base/check.h"
 #include "gateway/intake/intake_state.h"
 #include "gateway/intake/user_properties.h"
@@ -350,7 +352,7 @@ Result<> Intake::give_space_back() {
   const std::lock_guard guard(s.mutex);
   if (s.unsealed_bytes + s.sealed_bytes > kQuietBytes) return {};
   ASSIGN_OR_RETURN(const auto free_pages, s.database.integer("PRAGMA freelist_count"));
-  if (free_pages * 4096 < kWorthwhileBytes) return {};
+  if (free_pages * kPageBytes < kWorthwhileBytes) return {};
   RETURN_IF_ERROR(s.database.execute("VACUUM"));
   return s.database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
@@ -368,6 +370,17 @@ IntakeLevel Intake::level() const {
   const auto& s = *state_;
   const std::lock_guard guard(s.mutex);
   return {s.unsealed_bytes, s.unsealed_sizes.size(), s.sealed_bytes, s.sealed_sizes.size()};
+}
+
+std::size_t Intake::room_bytes() const {
+  const auto& s = *state_;
+  struct statvfs status {};
+  // An unknown room is none to wait for: the level alone decides then.
+  if (statvfs(s.folder.c_str(), &status) != 0) return SIZE_MAX;
+  const auto in_file_system = static_cast<std::size_t>(status.f_bavail) * status.f_frsize;
+  const std::lock_guard guard(s.mutex);
+  const auto free_pages = state_->database.integer("PRAGMA freelist_count");
+  return in_file_system + static_cast<std::size_t>(free_pages.value_or(0) * kPageBytes);
 }
 
 }  // namespace tributary

@@ -124,6 +124,9 @@ class Intake {
 
   [[nodiscard]] IntakeLevel level() const;
 
+  /// How much more its file system and its own free pages take; others may write to that file system, too.
+  [[nodiscard]] std::size_t room_bytes() const;
+
  private:
   struct State;
   explicit Intake(std::unique_ptr<State> state);
@@ -134,6 +137,15 @@ class Intake {
 /// /dev/shm, the first that is a writable tmpfs; its name is derived from the absolute `data_folder`, so
 /// that a restarted gateway finds it again and two gateways do not meet. kNotFound if there is none.
 [[nodiscard]] Result<std::string> find_intake_folder(const std::string& data_folder);
+
+/// What the marks of back-pressure may be for an intake in a folder. Everything that a gateway has on
+/// its tmpfs beside what IntakeLevel counts must fit as well: WAL, SQLite's pages, the redelivery window.
+struct IntakeBounds {
+  std::size_t bytes_max = 0;  // `asked`, or 60 % of the file system's size if that is less
+  std::size_t room_min = 0;   // an eighth of that size, 16 MiB at most
+};
+/// Of an existing folder (statvfs).
+[[nodiscard]] Result<IntakeBounds> intake_bounds(const std::string& folder, std::size_t asked);
 
 /// Whether an existing folder lies on tmpfs or ramfs (statfs).
 [[nodiscard]] Result<bool> is_on_tmpfs(const std::string& folder);

@@ -146,7 +146,7 @@ Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options) {
                             options.folder));
   }
   ASSIGN_OR_RETURN(auto lock, FolderLock::acquire(options.folder));
-  auto state = std::make_unique<State>(std::move(lock));
+  auto state = std::make_unique<State>(std::move(lock), options.folder);
   state->deliveries = DeliveryWindow(options.window);
   const auto path = options.folder + "/intake.db";
   const auto opened = [&]() -> Result<> {

@@ -14,11 +14,13 @@ namespace tributary {
 
 /// What a row costs beside its fields, roughly: ids, times, SQLite's cell and page overhead.
 inline constexpr std::size_t kRowOverhead = 64;
+inline constexpr std::int64_t kPageBytes = 4096;
 
 struct Intake::State {
-  explicit State(FolderLock held) : lock(std::move(held)) {}
+  State(FolderLock held, std::string its_folder) : lock(std::move(held)), folder(std::move(its_folder)) {}
 
   FolderLock lock;
+  const std::string folder;
   std::size_t window_size = 0;
   std::function<void()> wake;
 

@@ -56,7 +56,7 @@ class MqttHandler {
   virtual void on_connected(bool session_present) = 0;
 };
 
-/// start, any number of pause/resume, stop. Thread-safe; owns one thread, which alone talks to the
+/// start, any number of pause/resume (before start, too), stop. Thread-safe; owns one thread, which alone talks to the
 /// library. A session is kept at the broker (clean start off, no expiry) whenever this is disconnected.
 class MqttSource {
  public:

@@ -26,7 +26,8 @@ Forwarder::Forwarder(ForwarderOptions options, const RouteTable& routes, Intake&
       uplink_(uplink),
       clock_(clock),
       metrics_(metrics),
-      set_paused_(std::move(set_paused)),
+      pressure_({options.intake_bytes_max, options.buffer_bytes_max, options.intake_room_min}, intake, buffer,
+                metrics.mqtt_paused, std::move(set_paused)),
       sealer_(options.sealer) {}
 
 Forwarder::~Forwarder() = default;
@@ -36,7 +37,9 @@ Forwarder::~Forwarder() = default;
 Result<> Forwarder::begin() {
   RETURN_IF_ERROR(tie());
   for (const auto& route : routes_.routes()) topic_of(route.topic);
-  return reconcile();
+  RETURN_IF_ERROR(reconcile());
+  pressure_.update();
+  return {};
 }
 
 // The nonce tells whether intake and buffer belong together. An intake that was lost (tmpfs, power cut)
@@ -141,7 +144,7 @@ Result<MonoTime> Forwarder::step() {
   RETURN_IF_ERROR(offer());
   RETURN_IF_ERROR(spill(now, false));
   RETURN_IF_ERROR(remove_acked_from_flash(now, false));
-  apply_pressure();
+  pressure_.update();
   if (now >= next_housekeeping_) housekeep(now);
   return next_time(now);
 }
@@ -229,26 +232,7 @@ void Forwarder::persist_mapping(Topic& topic) {
   topic.mapping_persisted = true;
 }
 
-// ---- Back-pressure and quiet work --------------------------------------------------------------------
-
-void Forwarder::apply_pressure() {
-  const auto intake_bytes = intake_.level().bytes();
-  const auto buffer_bytes = buffer_.used_bytes();
-  const bool high = intake_bytes >= options_.intake_bytes_max / 10 * 8 ||
-                    buffer_bytes >= options_.buffer_bytes_max;
-  const bool low = intake_bytes < options_.intake_bytes_max / 2 &&
-                   buffer_bytes < options_.buffer_bytes_max / 10 * 9;
-  if (paused_ ? !low : !high) return;
-  paused_ = !paused_;
-  metrics_.mqtt_paused.set(paused_ ? 1 : 0);
-  if (paused_) {
-    log_warning("pipeline", "full: the MQTT broker has to queue until there is room again",
-                {{"intake_bytes", intake_bytes}, {"buffer_bytes", buffer_bytes}});
-  } else {
-    log_info("pipeline", "there is room again, taking from the MQTT broker");
-  }
-  set_paused_(paused_);
-}
+// ---- Quiet work ---------------------------------------------------------------------------------------
 
 void Forwarder::housekeep(MonoTime now) {
   next_housekeeping_ = now + kHousekeepingInterval;

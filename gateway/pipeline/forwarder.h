@@ -15,6 +15,7 @@
 #include "gateway/buffer/flash_buffer.h"
 #include "gateway/intake/intake.h"
 #include "gateway/pipeline/gateway_metrics.h"
+#include "gateway/pipeline/pressure.h"
 #include "gateway/pipeline/routes.h"
 #include "gateway/sealer/sealer.h"
 #include "gateway/uplink/uplink_port.h"
@@ -23,8 +24,9 @@ namespace tributary {
 
 struct ForwarderOptions {
   SealerOptions sealer;
-  std::size_t intake_bytes_max = 64 << 20;   // back-pressure from 80 % of it to 50 %
-  std::size_t buffer_bytes_max = 1u << 30;   // back-pressure from 100 % of it to 90 %
+  std::size_t intake_bytes_max = 64 << 20;   // these three: see PressureOptions
+  std::size_t buffer_bytes_max = 1u << 30;
+  std::size_t intake_room_min = 0;
   std::size_t in_flight_bytes_max = 4 << 20; // offered to the uplink; one batch always may be
 };
 
@@ -38,8 +40,8 @@ struct ForwarderOptions {
 /// on this run, nor across a change of producer id or epoch.
 class Forwarder {
  public:
-  /// What is given must outlive it. `set_paused` is called in step() when the MQTT broker is to queue
-  /// (true), and when it need not any more.
+  /// What is given must outlive it. `set_paused` is called when the MQTT broker is to queue (true), and
+  /// when it need not any more: in begin(), in step(), and by who uses pressure(); see Pressure.
   Forwarder(ForwarderOptions options, const RouteTable& routes, Intake& intake, FlashBuffer& buffer,
             UplinkPort& uplink, const Clock& clock, GatewayMetrics& metrics,
             std::function<void(bool)> set_paused);
@@ -60,6 +62,8 @@ class Forwarder {
   /// error is the intake's: nothing can go on without it. Trouble with the flash buffer is not an
   /// error: it is said once a minute, and tried again.
   [[nodiscard]] Result<MonoTime> step();
+
+  [[nodiscard]] Pressure& pressure() { return pressure_; }
 
   /// From now on step() seals at once.
   void hurry() { hurrying_ = true; }
@@ -111,7 +115,6 @@ class Forwarder {
   [[nodiscard]] bool in_flight(const Topic& topic) const;
   [[nodiscard]] bool backlog(const Topic& topic) const;
 
-  void apply_pressure();
   void housekeep(MonoTime now);
   [[nodiscard]] MonoTime next_time(MonoTime now);
 
@@ -122,7 +125,7 @@ class Forwarder {
   UplinkPort& uplink_;
   const Clock& clock_;
   GatewayMetrics& metrics_;
-  const std::function<void(bool)> set_paused_;
+  Pressure pressure_;
 
   Sealer sealer_;
   std::map<std::string, std::unique_ptr<Topic>, std::less<>> topics_;
@@ -141,7 +144,6 @@ class Forwarder {
   std::size_t cached_bytes_ = 0;               // of tmpfs_
   bool reachable_ = false;
   bool hurrying_ = false;
-  bool paused_ = false;
   bool more_to_scan_ = false;
   MonoTime buffer_retry_{};                    // not before, after a failure
   MonoTime next_housekeeping_{};

@@ -33,11 +33,12 @@ std::size_t bytes_of(const ReadingView& reading) {
 
 }  // namespace
 
-Receiver::Receiver(Options options, const RouteTable& routes, Intake& intake, const Clock& clock,
-                   GatewayMetrics& metrics, std::function<void(const Error&)> fatal)
+Receiver::Receiver(Options options, const RouteTable& routes, Intake& intake, Pressure& pressure,
+                   const Clock& clock, GatewayMetrics& metrics, std::function<void(const Error&)> fatal)
     : options_(options),
       routes_(routes),
       intake_(intake),
+      pressure_(pressure),
       clock_(clock),
       metrics_(metrics),
       fatal_(std::move(fatal)) {}
@@ -67,7 +68,8 @@ void Receiver::on_message(const MqttMessage& message) {
   reading.mqtt_topic = message.topic;
   reading.properties = message.properties;
   reading.payload = message.payload;
-  if (bytes_of(reading) > options_.payload_bytes_max) {
+  const auto bytes = bytes_of(reading);
+  if (bytes > options_.payload_bytes_max) {
     return reject(metrics_.rejected_too_large, too_large_turn_, "it is over payload_bytes_max", message);
   }
   reading.received_ms = clock_.wall_now_ms();
@@ -82,6 +84,7 @@ void Receiver::on_message(const MqttMessage& message) {
   } else {
     metrics_.received.inc();
     metrics_.received_bytes.inc(message.payload.size());
+    pressure_.stored(bytes);
   }
 }
 

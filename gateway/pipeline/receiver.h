@@ -9,6 +9,7 @@
 #include "gateway/intake/intake.h"
 #include "gateway/mqtt/mqtt_source.h"
 #include "gateway/pipeline/gateway_metrics.h"
+#include "gateway/pipeline/pressure.h"
 #include "gateway/pipeline/routes.h"
 
 namespace tributary {
@@ -23,7 +24,7 @@ class Receiver final : public MqttHandler {
 
   /// `fatal` is called when a reading could not be stored: it must end the process and never return, for
   /// whatever returns to the library is acknowledged.
-  Receiver(Options options, const RouteTable& routes, Intake& intake, const Clock& clock,
+  Receiver(Options options, const RouteTable& routes, Intake& intake, Pressure& pressure, const Clock& clock,
            GatewayMetrics& metrics, std::function<void(const Error&)> fatal);
 
   /// A message without a route, over payload_bytes_max or with a topic that is not UTF-8 cannot be refused
@@ -37,6 +38,7 @@ class Receiver final : public MqttHandler {
   const Options options_;
   const RouteTable& routes_;
   Intake& intake_;
+  Pressure& pressure_;
   const Clock& clock_;
   GatewayMetrics& metrics_;
   const std::function<void(const Error&)> fatal_;

@@ -166,5 +166,30 @@ TEST(Operation, ABrokerOnAFullDiskSaysSoAndLosesNothing) {
   EXPECT_TRUE(verdict.ok()) << verdict.text << site.broker.log();
 }
 
+TEST(Operation, AGatewayWhoseTmpfsAndFlashAreFullLeavesTheQueueToMosquittoAndLosesNothing) {
+  Site site;
+  const SmallDisk tmpfs(site.gateway.intake(), "12m");
+  const SmallDisk flash(site.gateway.flash(), "8m");
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a small file system needs root: " << std::strerror(errno);
+  site.gateway.extra_args = {"--compression", "none"};
+  ASSERT_NO_FATAL_FAILURE(site.start_all());
+  EXPECT_TRUE(contains(site.gateway.log(), "held_at_most=7549")) << site.gateway.log();
+  site.uplink_line.refuse();
+  flash.fill();
+  auto fleet = site.start_devices(20, 150, 15);
+  const auto paused = [&] { return site.gateway.metric("tributary_gateway_mqtt_paused") == 1.0; };
+  ASSERT_TRUE(eventually(40s, paused)) << site.gateway.log();
+  EXPECT_EQ(fleet.wait(60s), 0) << site.fleet_log();
+  EXPECT_TRUE(site.gateway.running()) << site.gateway.log();
+  // Nor does a start over a full tmpfs take more than it can hold.
+  site.gateway.kill();
+  site.gateway.start();
+  ASSERT_TRUE(eventually(20s, paused)) << site.gateway.log();
+  flash.empty();
+  site.uplink_line.listen();
+  const auto verdict = verify_settled(site.broker, site.ledger());
+  EXPECT_TRUE(verdict.ok()) << verdict.text << site.gateway.log();
+}
+
 }  // namespace
 }  // namespace tributary::test

@@ -279,6 +279,14 @@ TEST_F(IntakeTest, RefusesALockedFolderGarbageAnotherVersionAndADisk) {
   }
 }
 
+TEST_F(IntakeTest, ItsBoundsAreWhatIsAskedForOrWhatTheFileSystemHolds) {
+  const auto space = std::filesystem::space("/dev/shm");
+  EXPECT_EQ(intake_bounds("/dev/shm", 1000)->bytes_max, 1000u);
+  EXPECT_EQ(intake_bounds("/dev/shm", SIZE_MAX)->bytes_max, space.capacity / 10 * 6);
+  EXPECT_EQ(intake_bounds("/dev/shm", 1000)->room_min, std::min<std::size_t>(space.capacity / 8, 16 << 20));
+  EXPECT_EQ(intake_bounds("/nowhere", 1000).error().code, Errc::kNotFound);
+}
+
 TEST_F(IntakeTest, TheFolderIsFoundAgainAndDiffersByDataFolder) {
   const auto one = find_intake_folder("/data/one");
   ASSERT_TRUE(one) << one.error().message;

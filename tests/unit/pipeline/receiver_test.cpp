@@ -22,8 +22,11 @@ class ReceiverTest : public testing::Test {
   GatewayMetrics metrics_{registry_};
   RouteTable routes_ = RouteTable::make({parse_route("sensors/+/+ -> readings").value()}).value();
   std::unique_ptr<Intake> intake_ = Intake::open({folder_ / "intake", false, 100}).value();
+  test::TempFolder flash_folder_;
+  std::unique_ptr<FlashBuffer> buffer_ = FlashBuffer::open({flash_folder_ / "flash"}).value();
+  Pressure pressure_{{}, *intake_, *buffer_, metrics_.mqtt_paused, [](bool) {}};
   std::vector<UserProperty> properties_;
-  Receiver receiver_{{1000}, routes_, *intake_, clock_, metrics_, [](const Error&) { abort(); }};
+  Receiver receiver_{{1000}, routes_, *intake_, pressure_, clock_, metrics_, [](const Error&) { abort(); }};
 };
 
 TEST_F(ReceiverTest, AReadingIsStoredUnderItsRoutesTopicAndKey) {
