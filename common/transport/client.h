@@ -53,6 +53,9 @@ struct NngClientOptions {
   std::size_t in_flight_max = 48;
   std::size_t waiting_max = 4'096;
 
+  /// A request that was given less time does not show, by timing out, that the connection is dead.
+  std::chrono::milliseconds silence_min{1'000};
+
   // Back-off between connection attempts; nng doubles it and adds jitter.
   std::chrono::milliseconds reconnect_min{100};
   std::chrono::milliseconds reconnect_max{5'000};
@@ -63,7 +66,9 @@ struct NngClientOptions {
 };
 
 /// `url`: "tcp://host:port". Never waits for the peer; kInvalidArgument if nng does not take the URL.
-/// Requests wait for the connection until their timeout.
+/// Requests wait for the connection until their timeout. If one times out on a connection that has brought
+/// no whole answer in all its time, another connection is made; what was sent on the silent one completes
+/// with kUnavailable. That is left for a minute (at most two are), since closing it could hang nng.
 [[nodiscard]] Result<std::unique_ptr<RequestChannel>> connect_nng(const std::string& url,
                                                                   NngClientOptions options = {});
 

@@ -22,6 +22,10 @@ constexpr std::chrono::milliseconds kReapPatience{2'000};
 constexpr std::chrono::milliseconds kReapPatienceStuck{200};
 Duration reap_patience() { return nng_reaper_is_stuck() ? kReapPatienceStuck : kReapPatience; }
 
+/// Connections that were given up while they stood are kept for so long, and no more of them than that.
+constexpr std::chrono::seconds kSilentKept{60};
+constexpr std::ptrdiff_t kSilentKeptMax = 2;
+
 nng_duration milliseconds_until(MonoTime deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - system_clock().mono_now());
   // Not 0: to nng that means "try once", which its contexts do not handle (req.c, req0_ctx_send).
@@ -45,8 +49,9 @@ Error error_of(int nng_error) {
 /// Requests over in_flight_max wait here, since nng's server side drops answers beyond 64 queued ones.
 /// `timer_` expires and rejects them; it sleeps only while there is something to watch.
 ///
-/// A link whose connection was lost and which nng does not dial again (NngLink) is replaced. What was in
-/// its queue then fails as if it had been sent.
+/// A link whose connection was lost and which nng does not dial again (NngLink) is replaced, and so is one
+/// on which a request timed out and nothing was received meanwhile. What was in its queue then fails as if
+/// it had been sent.
 class NngChannel final : public RequestChannel {
  public:
   NngChannel(std::string url, NngClientOptions options) : url_(std::move(url)), options_(std::move(options)) {}
@@ -71,6 +76,7 @@ class NngChannel final : public RequestChannel {
     bool busy = false;
     bool sent = false;
     std::uint64_t epoch = 0;  // of the link's connection that it was sent on
+    MonoTime since;           // when it was given to nng
     MonoTime deadline;
     Done done;
   };
@@ -79,6 +85,10 @@ class NngChannel final : public RequestChannel {
     std::shared_ptr<NngLink> link;
     std::vector<std::unique_ptr<Slot>> slots;
     std::vector<Slot*> free_slots;
+    MonoTime kept_until;  // once retired
+    [[nodiscard]] bool busy() const {
+      return std::ranges::any_of(slots, [](const auto& slot) { return slot->busy; });
+    }
   };
 
   void start(Slot& slot, Waiting request);          // under mutex_
@@ -86,11 +96,16 @@ class NngChannel final : public RequestChannel {
   Slot* free_slot();                                // under mutex_; null if all are busy
   void schedule_timer(MonoTime no_later_than);      // under mutex_
   void connection_lost(MonoTime now);               // under mutex_
+  [[nodiscard]] bool shows_loss(const Slot& slot, int error);  // under mutex_
   void replace_dead_lane(MonoTime now);             // under mutex_
-  [[nodiscard]] std::vector<Lane> take_idle_retired();  // under mutex_
+  [[nodiscard]] bool replace_silent_lane(MonoTime now);  // under mutex_
+  [[nodiscard]] bool replace_lane(MonoTime kept_until);  // under mutex_
+  [[nodiscard]] std::vector<Lane> take_idle_retired(MonoTime now);  // under mutex_
+  [[nodiscard]] MonoTime next_retired(MonoTime now) const;  // under mutex_
   Result<Lane> open_lane();
   void advance(Slot& slot);
-  void complete(Slot& slot, Result<SharedBytes> result, bool lost = false);
+  void complete(Slot& slot, Result<SharedBytes> result);
+  void fail_slot(Slot& slot, int error);
   void timer_done();
   void changed(std::uint64_t generation, bool connected);
   void tell(bool connected) const {
@@ -107,7 +122,7 @@ class NngChannel final : public RequestChannel {
   bool closing_ = false;
   Lane lane_;
   std::uint64_t generation_ = 1;  // of lane_
-  std::vector<Lane> retired_;  // replaced, some of their slots still busy
+  std::vector<Lane> retired_;  // replaced; some of their slots are busy, or their connection stands
   std::deque<Waiting> waiting_;
   std::vector<Waiting> rejected_;
   std::optional<MonoTime> lost_at_;  // the connection, and no other has come yet
@@ -186,6 +201,7 @@ void NngChannel::start_waiting() {
 void NngChannel::start(Slot& slot, Waiting request) {
   slot.busy = true;
   slot.sent = false;
+  slot.since = system_clock().mono_now();
   slot.deadline = request.deadline;
   slot.done = std::move(request.done);
   nng_aio_set_timeout(slot.aio, milliseconds_until(slot.deadline));
@@ -200,10 +216,8 @@ void NngChannel::advance(Slot& slot) {
     if (error != 0) {
       nng_msg_free(nng_aio_get_msg(slot.aio));
       nng_aio_set_msg(slot.aio, nullptr);
-      // With a stuck reaper nobody else tells that there is no connection.
-      const bool lost = error == NNG_ETIMEDOUT && nng_reaper_is_stuck();
       slot.epoch = slot.link->epoch();
-      return complete(slot, tl::unexpected<Error>(error_of(error)), lost);
+      return fail_slot(slot, error);
     }
     nng_aio_set_timeout(slot.aio, milliseconds_until(slot.deadline));
     const std::lock_guard lock(mutex_);  // the destructor stops the aio only after closing_
@@ -214,32 +228,35 @@ void NngChannel::advance(Slot& slot) {
   if (!error && nng_aio_get_msg(slot.aio) != nullptr) {
     NngMessage message(nng_aio_get_msg(slot.aio));
     nng_aio_set_msg(slot.aio, nullptr);
+    slot.link->heard();
     if (nng_msg_len(message.get()) < kAnswerBytesMin)
       return complete(slot, fail(Errc::kCorrupt, "an answer without a correlation id"));
     return complete(slot, body_of(std::move(message)));
   }
-  const auto why = error_of(error != 0 ? error : NNG_ECONNRESET);
-  complete(slot, tl::unexpected<Error>(why), error == NNG_ECONNRESET);
+  fail_slot(slot, error != 0 ? error : NNG_ECONNRESET);
 }
 
-void NngChannel::complete(Slot& slot, Result<SharedBytes> result, bool lost) {
+void NngChannel::fail_slot(Slot& slot, int error) {
+  bool lost = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (slot.link == lane_.link.get()) lost = shows_loss(slot, error);
+    else if (error == NNG_ECANCELED) error = NNG_ECONNRESET;  // by replace_lane
+  }
+  if (lost) tell(false);
+  complete(slot, tl::unexpected<Error>(error_of(error)));
+}
+
+void NngChannel::complete(Slot& slot, Result<SharedBytes> result) {
   auto done = std::exchange(slot.done, nullptr);
   {
     const std::lock_guard lock(mutex_);
     slot.busy = false;
     if (slot.link == lane_.link.get()) {
       lane_.free_slots.push_back(&slot);
-      lost = lost && lane_.link->mark_lost(slot.epoch);
-      if (lost) {
-        connected_ = false;
-        connection_lost(system_clock().mono_now());
-      }
       start_waiting();
-    } else {
-      lost = false;
     }
   }
-  if (lost) tell(false);
   done(std::move(result));
 }
 
@@ -248,7 +265,8 @@ void NngChannel::complete(Slot& slot, Result<SharedBytes> result, bool lost) {
 void NngChannel::changed(std::uint64_t generation, bool connected) {
   {
     const std::lock_guard lock(mutex_);
-    if (closing_ || generation != generation_) return;
+    if (generation != generation_) return schedule_timer(system_clock().mono_now());  // a retired one's
+    if (closing_) return;
     connected_ = connected;
     if (connected) lost_at_.reset();
     else connection_lost(system_clock().mono_now());
@@ -262,31 +280,74 @@ void NngChannel::connection_lost(MonoTime now) {
   schedule_timer(now + reap_patience());
 }
 
+/// Whether the failure of this request, of lane_, shows that the connection is lost, which is then dealt
+/// with. False if it was known.
+bool NngChannel::shows_loss(const Slot& slot, int error) {
+  if (closing_) return false;
+  const auto now = system_clock().mono_now();
+  const bool timed_out = error == NNG_ETIMEDOUT;
+  if (timed_out && now - slot.since >= options_.silence_min && lane_.link->silent_since(slot.since))
+    return replace_silent_lane(now);
+  // With a stuck reaper nobody else tells that there is no connection.
+  const bool reset = error == NNG_ECONNRESET || (timed_out && !slot.sent && nng_reaper_is_stuck());
+  if (!reset || !lane_.link->mark_lost(slot.epoch)) return false;
+  connected_ = false;
+  connection_lost(now);
+  return true;
+}
+
 void NngChannel::replace_dead_lane(MonoTime now) {
   if (!lost_at_ || now < *lost_at_ + reap_patience()) return;
   lost_at_.reset();
   if (!lane_.link->dead()) return;
+  if (!replace_lane(now)) connection_lost(now);
+}
+
+bool NngChannel::replace_silent_lane(MonoTime now) {
+  const auto silent = lane_.link;
+  if (!replace_lane(now + kSilentKept)) return false;
+  silent->retire();
+  connected_ = false;
+  const auto kept = [now](const Lane& lane) { return lane.kept_until > now; };
+  if (std::ranges::count_if(retired_, kept) > kSilentKeptMax)
+    std::ranges::find_if(retired_, kept)->kept_until = now;
+  schedule_timer(now);
+  return true;
+}
+
+/// False if no other could be opened: out of descriptors, most likely.
+bool NngChannel::replace_lane(MonoTime kept_until) {
   ++generation_;
   auto lane = open_lane();
-  if (!lane) {  // out of descriptors, most likely
+  if (!lane) {
     --generation_;
-    return connection_lost(now);
+    return false;
   }
   std::swap(lane_, *lane);
+  lane->kept_until = kept_until;
   for (const auto& slot : lane->slots)
     if (slot->busy) nng_aio_cancel(slot->aio);
   retired_.push_back(std::move(*lane));
   start_waiting();
+  return true;
 }
 
-std::vector<NngChannel::Lane> NngChannel::take_idle_retired() {
+std::vector<NngChannel::Lane> NngChannel::take_idle_retired(MonoTime now) {
   std::vector<Lane> idle;
   for (auto lane = retired_.begin(); lane != retired_.end();) {
-    const bool busy = std::ranges::any_of(lane->slots, [](const auto& slot) { return slot->busy; });
-    if (!busy) idle.push_back(std::move(*lane));
-    lane = busy ? lane + 1 : retired_.erase(lane);
+    const bool kept = lane->busy() || (now < lane->kept_until && !lane->link->gone());
+    if (!kept) idle.push_back(std::move(*lane));
+    lane = kept ? lane + 1 : retired_.erase(lane);
   }
   return idle;
+}
+
+/// When to look at retired_ again.
+MonoTime NngChannel::next_retired(MonoTime now) const {
+  auto next = MonoTime::max();
+  for (const auto& lane : retired_)
+    next = std::min<MonoTime>(next, lane.busy() ? now + kReapPatienceStuck : lane.kept_until);
+  return next;
 }
 
 /// Waits for the slots' callbacks. Not under mutex_.
@@ -327,11 +388,10 @@ void NngChannel::timer_done() {
       if (expired(request)) failed.push_back(std::move(request));
     std::erase_if(waiting_, expired);
     replace_dead_lane(now);
-    idle = take_idle_retired();
-    auto next = MonoTime::max();
+    idle = take_idle_retired(now);
+    auto next = next_retired(now);
     for (const auto& request : waiting_) next = std::min(next, request.deadline);
     if (lost_at_) next = std::min<MonoTime>(next, *lost_at_ + reap_patience());
-    if (!retired_.empty()) next = std::min<MonoTime>(next, now + kReapPatienceStuck);
     if (next != MonoTime::max()) schedule_timer(next);
   }
   for (auto& lane : idle) destroy(lane);

@@ -52,18 +52,21 @@ void NngLink::pipe_changed(nng_pipe pipe, nng_pipe_ev event) {
   {
     const std::lock_guard lock(mutex_);
     if (event == NNG_PIPE_EV_ADD_PRE) {
+      if (retired_) return (void)nng_pipe_close(pipe);
       lose_pipe();
       pipe_ = id;
+      heard_at_ = system_clock().mono_now();  // not at ADD_POST, which the first answer may overtake
+      answers_ = late_answers_ = 0;
       return;
     }
     if (id != pipe_) return;
     const bool was_connected = connected_;
     if (added) {
-      connected_ = true;
+      connected_ = !retired_;
       ++epoch_;
     } else {
       lose_pipe();
-      if (!was_connected) return;
+      if (!was_connected && !retired_) return;
     }
   }
   const std::lock_guard lock(telling_);
@@ -81,6 +84,35 @@ bool NngLink::mark_lost(std::uint64_t epoch) {
   if (!connected_ || epoch != epoch_) return false;
   lose_pipe();
   return true;
+}
+
+void NngLink::heard() {
+  const std::lock_guard lock(mutex_);
+  heard_at_ = system_clock().mono_now();
+  ++answers_;
+}
+
+bool NngLink::silent_since(MonoTime since) {
+  const std::lock_guard lock(mutex_);
+  if (!connected_ || heard_at_ > since) return false;
+  for (const auto& pipe : nng_pipe_stats()) {
+    if (pipe.id != pipe_ || pipe.received_messages == answers_ + late_answers_) continue;
+    late_answers_ = pipe.received_messages - answers_;
+    heard_at_ = system_clock().mono_now();
+    return false;
+  }
+  return true;
+}
+
+void NngLink::retire() {
+  const std::lock_guard lock(mutex_);
+  retired_ = true;
+  connected_ = false;
+}
+
+bool NngLink::gone() const {
+  const std::lock_guard lock(mutex_);
+  return pipe_ == 0;
 }
 
 bool NngLink::dead() const {

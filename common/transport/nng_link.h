@@ -41,6 +41,20 @@ class NngLink : public std::enable_shared_from_this<NngLink> {
   /// False if it was known.
   bool mark_lost(std::uint64_t epoch);
 
+  /// An answer was received.
+  void heard();
+  /// Whether the connection has stood since `since` or longer and no complete answer has come on it since:
+  /// nobody may be there any more, and nothing else would tell for a quarter of an hour. Answers that came
+  /// too late for their requests count as heard. Costs a snapshot of nng's statistics, unless heard() tells.
+  [[nodiscard]] bool silent_since(MonoTime since);
+
+  /// This link is not used any more, though its connection may stand: closing that in the middle of a
+  /// transfer could hang nng, so it is better left until it goes. No other connection is made in its place,
+  /// and `on_change(false)` tells when it has gone.
+  void retire();
+  /// A retired link's connection.
+  [[nodiscard]] bool gone() const;
+
   /// Whether a pipe that was lost two seconds ago or longer is still not reaped: this link is dead. Once
   /// true for any link it is taken as true for every lost connection of the process.
   [[nodiscard]] bool dead() const;
@@ -63,8 +77,13 @@ class NngLink : public std::enable_shared_from_this<NngLink> {
   std::mutex telling_;
   OnChange on_change_;  // under telling_
   mutable std::mutex mutex_;
+  bool retired_ = false;           // all below: under mutex_
   std::uint32_t pipe_ = 0;         // the last one, while it stands or is about to; one dialer has one
   std::vector<std::uint32_t> lost_;  // the last few that have gone
+  // Of the connection pipe_:
+  MonoTime heard_at_;
+  std::uint64_t answers_ = 0;
+  std::uint64_t late_answers_ = 0;  // counted by nng alone, when it was last asked
 };
 
 }  // namespace tributary

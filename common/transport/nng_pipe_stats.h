@@ -3,14 +3,19 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace tributary {
 
-/// Every pipe of the process: its id and the bytes of message bodies that it has sent. Costs a snapshot
-/// of all of nng's statistics. Empty if nng was built without them.
-[[nodiscard]] std::vector<std::pair<std::uint32_t, std::uint64_t>> nng_pipe_sent_bytes();
+struct NngPipeStats {
+  std::uint32_t id = 0;
+  std::uint64_t sent_bytes = 0;         // of message bodies
+  std::uint64_t received_messages = 0;  // complete ones
+};
+
+/// Every pipe of the process. Costs a snapshot of all of nng's statistics. Empty if nng was built without
+/// them.
+[[nodiscard]] std::vector<NngPipeStats> nng_pipe_stats();
 
 /// Whether one of these pipes, all lost two seconds ago or longer, is still not reaped: then nng's only reaper
 /// thread is stuck for good (see NngLink). Once true it is true for the process.

@@ -296,11 +296,11 @@ void NngServer::Impl::pipe_changed(nng_pipe pipe, nng_pipe_ev event_kind) {
 /// nng does not tell when an answer has left; its statistics tell how many bytes have.
 void NngServer::Impl::check_unread() {
   answer_bytes_unchecked = 0;
-  for (const auto& [id, sent_bytes] : nng_pipe_sent_bytes()) {
-    const auto found = pipes.find(id);
+  for (const auto& counted : nng_pipe_stats()) {
+    const auto found = pipes.find(counted.id);
     if (found == pipes.end()) continue;
     auto& pipe = found->second;
-    const auto unread = pipe.answered_bytes - std::min(sent_bytes, pipe.answered_bytes);
+    const auto unread = pipe.answered_bytes - std::min(counted.sent_bytes, pipe.answered_bytes);
     pipe.choked = unread > options.answer_bytes_queued_per_pipe_max;
   }
 }

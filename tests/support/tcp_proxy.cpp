@@ -45,6 +45,7 @@ struct Way {
 struct Connection {
   Way ways[2];
   bool broken = false;
+  bool forgotten = false;
   [[nodiscard]] bool done() const { return broken || (ways[0].forwarded && ways[1].forwarded); }
 };
 
@@ -165,6 +166,7 @@ struct TcpProxy::Impl {
     if (listener >= 0) waiting.push_back({listener, POLLIN, 0});
     if (paused) return timeout_ms;
     for (const auto& connection : connections) {
+      if (connection.forgotten) continue;
       for (const auto& way : connection.ways) {
         if (!way.ended && way.buffered < kBufferedBytesMax) waiting.push_back({way.from, POLLIN, 0});
         if (way.chunks.empty()) continue;
@@ -190,6 +192,7 @@ struct TcpProxy::Impl {
       if (paused) continue;
       for (auto connection = connections.begin(); connection != connections.end();) {
         for (auto& way : connection->ways) {
+          if (connection->forgotten) break;
           if (!way.ended && !connection->broken && way.buffered < kBufferedBytesMax) read_some(*connection, way);
           if (!connection->broken) write_due(*connection, way);
         }
@@ -234,6 +237,11 @@ void TcpProxy::pause() {
 }
 void TcpProxy::resume() {
   impl_->change([&] { impl_->paused = false; });
+}
+void TcpProxy::forget() {
+  impl_->change([&] {
+    for (auto& connection : impl_->connections) connection.forgotten = true;
+  });
 }
 void TcpProxy::set_delay(std::chrono::milliseconds delay) {
   impl_->change([&] { impl_->delay = delay; });

@@ -25,6 +25,9 @@ class TcpProxy {
   /// Connections stay, and new ones are taken, but no byte moves: a dead line.
   void pause();
   void resume();
+  /// The connections of now stay open, both sides, and carry nothing any more, as when a NAT forgets them;
+  /// new ones are served.
+  void forget();
   /// Each byte arrives this much later, both ways.
   void set_delay(std::chrono::milliseconds delay);
 

@@ -2,6 +2,7 @@
 
 #include "common/transport/kafka_tcp_server.h"
 #include "common/transport/nng_server.h"
+#include "tests/support/tcp_proxy.h"
 #include "tests/unit/transport/transport_fixture.h"
 
 namespace tributary {
@@ -39,6 +40,9 @@ class RequestChannelTest : public testing::TestWithParam<Kind> {
     tcp_.reset();
   }
   void connect(std::size_t in_flight_max = 32, std::size_t waiting_max = 4096) {
+    connect_to(port_, in_flight_max, waiting_max);
+  }
+  void connect_to(std::uint16_t port, std::size_t in_flight_max = 32, std::size_t waiting_max = 4096) {
     const auto on_change = [this](bool) { ++changes_; };
     if (GetParam() == Kind::kNng) {
       NngClientOptions options;
@@ -46,14 +50,15 @@ class RequestChannelTest : public testing::TestWithParam<Kind> {
       options.waiting_max = waiting_max;
       options.reconnect_min = 10ms;
       options.reconnect_max = 50ms;
+      options.silence_min = silence_min_;
       options.on_connection_change = on_change;
-      channel_ = connect_nng(fmt::format("tcp://127.0.0.1:{}", port_), options).value();
+      channel_ = connect_nng(fmt::format("tcp://127.0.0.1:{}", port), options).value();
     } else {
       KafkaTcpClientOptions options;
       options.in_flight_max = in_flight_max;
       options.waiting_max = waiting_max;
       options.on_connection_change = on_change;
-      channel_ = connect_kafka_tcp("127.0.0.1", port_, options).value();
+      channel_ = connect_kafka_tcp("127.0.0.1", port, options).value();
     }
   }
   std::future<Result<SharedBytes>> call(std::int32_t id, Bytes body, Duration timeout = 10s) {
@@ -65,6 +70,7 @@ class RequestChannelTest : public testing::TestWithParam<Kind> {
 
   Shards shards_{2};
   std::uint16_t port_ = 0;
+  std::chrono::milliseconds silence_min_{1'000};
   std::unique_ptr<FunctionHandler> handler_;
   std::unique_ptr<NngServer> nng_;
   std::unique_ptr<KafkaTcpServer> tcp_;
@@ -230,6 +236,24 @@ TEST_P(RequestChannelTest, ALostConnectionFailsWhatWasSentAtOnce) {
   }
 }
 
+TEST_P(RequestChannelTest, AConnectionThatDiedSilentlyIsReplacedAfterATimeout) {
+  serve_echo();
+  test::TcpProxy line(port_);
+  silence_min_ = 50ms;
+  connect_to(line.port());
+  for (int round = 0; round < 4; ++round) {
+    ASSERT_TRUE(call(0, pattern(10)).get());
+    line.forget();
+    auto queued = call(1, pattern(10), 60s);
+    EXPECT_EQ(call(2, pattern(10), 100ms).get().error().code, Errc::kTimeout);
+    ASSERT_EQ(queued.wait_for(10s), std::future_status::ready);
+    EXPECT_EQ(queued.get().error().code, Errc::kUnavailable);
+  }
+  EXPECT_TRUE(call(3, pattern(10)).get());
+  EXPECT_TRUE(eventually([&] { return channel_->connected(); }));
+  EXPECT_TRUE(eventually([&] { return changes_ >= 9; }));  // up, and four times down and up
+}
+
 TEST_P(RequestChannelTest, EveryRequestIsCompletedOnceWhateverTheServerDoes) {
   std::atomic<int> sent{0}, completed{0};
   std::atomic<bool> done{false};
@@ -297,6 +321,78 @@ TEST(RequestChannel, BadAddressesAreRefused) {
   }
   EXPECT_FALSE(connect_kafka_tcp("", 1));
   EXPECT_FALSE(connect_kafka_tcp("localhost", 0));
+}
+
+TEST(NngClient, AConnectionThatDiedInTheMiddleOfARequestIsReplaced) {
+  Shards shards(1);
+  auto handler = echo_handler();
+  auto server = NngServer::start({.url = "tcp://127.0.0.1:0"}, shards.all(), handler).value();
+  test::TcpProxy line(server->port());
+  auto channel = connect_nng(fmt::format("tcp://127.0.0.1:{}", line.port()), {.silence_min = 50ms}).value();
+  const auto call = [&](std::size_t size, Duration timeout) {
+    auto result = std::make_shared<std::promise<std::optional<Errc>>>();
+    channel->send(Payload(request_frame(1, pattern(size))), timeout, [result](const auto& answer) {
+      result->set_value(answer ? std::nullopt : std::optional(answer.error().code));
+    });
+    return result->get_future();
+  };
+  ASSERT_EQ(call(0, 10s).get(), std::nullopt);
+  line.forget();
+  auto writing = call(32u << 20, 60s), queued = call(0, 60s);  // more than the sockets' buffers take
+  EXPECT_EQ(call(0, 100ms).get(), Errc::kTimeout);
+  EXPECT_EQ(writing.get(), Errc::kUnavailable);
+  EXPECT_EQ(queued.get(), Errc::kUnavailable);
+  EXPECT_EQ(call(0, 10s).get(), std::nullopt);
+  channel.reset();
+  server->stop();
+}
+
+TEST(NngClient, ATimeoutBesideOtherAnswersLeavesTheConnection) {
+  Shards shards(1);
+  std::vector<Responder> held;
+  FunctionHandler handler([&](IncomingRequest request, Responder responder) {
+    if (id_of(request.frame) == 1) held.push_back(std::move(responder));
+    else responder.respond(echo_of(request.frame));
+  });
+  auto server = NngServer::start({.url = "tcp://127.0.0.1:0"}, shards.all(), handler).value();
+  auto channel = connect_nng(server->url(), {.silence_min = 50ms}).value();
+  std::promise<Errc> unanswered;
+  channel->send(Payload(request_frame(1, {})), 1s,
+                [&](auto result) { unanswered.set_value(result.error().code); });
+  std::promise<bool> answered;
+  channel->send(Payload(request_frame(2, {})), 10s,
+                [&](const auto& result) { answered.set_value(result.has_value()); });
+  EXPECT_TRUE(answered.get_future().get());
+  EXPECT_EQ(unanswered.get_future().get(), Errc::kTimeout);
+  EXPECT_TRUE(channel->connected());
+  EXPECT_EQ(server->stats().pipes_accepted, 1u);
+  channel.reset();
+  server->stop();
+}
+
+TEST(NngClient, AnAnswerThatComesTooLateShowsThatThePeerLives) {
+  Shards shards(1);
+  std::atomic<int> arrived{0};
+  std::vector<std::pair<Payload, Responder>> held;
+  FunctionHandler handler([&](IncomingRequest request, Responder responder) {
+    held.emplace_back(echo_of(request.frame), std::move(responder));
+    ++arrived;
+    if (id_of(request.frame) == 2) held.front().second.respond(std::move(held.front().first));
+  });
+  auto server = NngServer::start({.url = "tcp://127.0.0.1:0"}, shards.all(), handler).value();
+  auto channel = connect_nng(server->url(), {.silence_min = 500ms}).value();
+  const auto error_of_call = [&](std::int32_t id, Duration timeout) {
+    std::promise<Errc> error;
+    channel->send(Payload(request_frame(id, {})), timeout,
+                  [&](auto result) { error.set_value(result.error().code); });
+    return error.get_future().get();
+  };
+  while (arrived == 0) EXPECT_EQ(error_of_call(1, 50ms), Errc::kTimeout);
+  EXPECT_EQ(error_of_call(2, 1s), Errc::kTimeout);  // meanwhile 1 is answered
+  EXPECT_TRUE(channel->connected());
+  EXPECT_EQ(server->stats().pipes_accepted, 1u);
+  channel.reset();
+  server->stop();
 }
 
 TEST(KafkaTcpClient, AnAnswerOfAnotherRequestClosesTheConnection) {
