@@ -13,6 +13,7 @@ using LeaderEpoch = Strong<struct LeaderEpochTag, std::int32_t>;      // KIP-101
 using ProducerId = Strong<struct ProducerIdTag, std::int64_t>;        // KIP-98; -1 = not idempotent
 using ProducerEpoch = Strong<struct ProducerEpochTag, std::int16_t>;  // KIP-98; -1 = none
 using Sequence = Strong<struct SequenceTag, std::int32_t>;            // KIP-98; wraps 2^31-1 -> 0
+using GenerationId = Strong<struct GenerationIdTag, std::int32_t>;    // of a consumer group; -1 = none
 using PartitionIndex = Strong<struct PartitionIndexTag, std::int32_t>;
 using BrokerId = Strong<struct BrokerIdTag, std::int32_t>;
 
@@ -20,6 +21,7 @@ inline constexpr LeaderEpoch kNoLeaderEpoch{-1};
 inline constexpr ProducerId kNoProducerId{-1};
 inline constexpr ProducerEpoch kNoProducerEpoch{-1};
 inline constexpr Sequence kNoSequence{-1};
+inline constexpr GenerationId kNoGenerationId{-1};
 
 /// `sequence` advanced by `count` records; wraps from 2^31 - 1 to 0 as Kafka's producers do.
 [[nodiscard]] constexpr Sequence advanced(Sequence sequence, std::int32_t count) {

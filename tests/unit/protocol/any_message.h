@@ -5,15 +5,31 @@
 
 #include "common/protocol/frame.h"
 #include "common/protocol/messages/api_versions.h"
+#include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
+#include "common/protocol/messages/delete_groups.h"
+#include "common/protocol/messages/delete_records.h"
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/describe_configs.h"
+#include "common/protocol/messages/describe_groups.h"
+#include "common/protocol/messages/describe_log_dirs.h"
 #include "common/protocol/messages/fetch.h"
+#include "common/protocol/messages/find_coordinator.h"
+#include "common/protocol/messages/heartbeat.h"
+#include "common/protocol/messages/incremental_alter_configs.h"
 #include "common/protocol/messages/init_producer_id.h"
+#include "common/protocol/messages/join_group.h"
+#include "common/protocol/messages/leave_group.h"
+#include "common/protocol/messages/list_groups.h"
 #include "common/protocol/messages/list_offsets.h"
 #include "common/protocol/messages/metadata.h"
+#include "common/protocol/messages/offset_commit.h"
+#include "common/protocol/messages/offset_delete.h"
+#include "common/protocol/messages/offset_fetch.h"
+#include "common/protocol/messages/offset_for_leader_epoch.h"
 #include "common/protocol/messages/produce.h"
+#include "common/protocol/messages/sync_group.h"
 
 namespace tributary {
 
@@ -35,6 +51,22 @@ void for_each_request(Visit&& visit) {
   visit(TypeTag<InitProducerIdRequest>{});
   visit(TypeTag<DescribeConfigsRequest>{});
   visit(TypeTag<DescribeClusterRequest>{});
+  visit(TypeTag<OffsetCommitRequest>{});
+  visit(TypeTag<OffsetFetchRequest>{});
+  visit(TypeTag<FindCoordinatorRequest>{});
+  visit(TypeTag<JoinGroupRequest>{});
+  visit(TypeTag<HeartbeatRequest>{});
+  visit(TypeTag<LeaveGroupRequest>{});
+  visit(TypeTag<SyncGroupRequest>{});
+  visit(TypeTag<DescribeGroupsRequest>{});
+  visit(TypeTag<ListGroupsRequest>{});
+  visit(TypeTag<DeleteGroupsRequest>{});
+  visit(TypeTag<OffsetDeleteRequest>{});
+  visit(TypeTag<CreatePartitionsRequest>{});
+  visit(TypeTag<DeleteRecordsRequest>{});
+  visit(TypeTag<IncrementalAlterConfigsRequest>{});
+  visit(TypeTag<OffsetForLeaderEpochRequest>{});
+  visit(TypeTag<DescribeLogDirsRequest>{});
 }
 
 /// Decodes a whole frame of the message called `name` and encodes it again, headers included.

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "common/env/random.h"
 #include "tests/unit/protocol/any_message.h"
 
@@ -289,6 +291,7 @@ TEST(Codec, VersionsThatAreNotValidAreUnsupported) {
 /// Fills a message with random values in the fields that its version has.
 class RandomFiller {
  public:
+  /// The message's ByteViews point into the filler.
   RandomFiller(Random& random, std::int16_t version) : random_(random), version_(version) {}
 
   template <class T>
@@ -307,6 +310,8 @@ class RandomFiller {
       for (auto& c : field) c = static_cast<char>(random_.next_u64());
     } else if constexpr (std::is_same_v<T, Uuid>) {
       for (auto& byte : field.bytes) byte = static_cast<std::uint8_t>(random_.next_u64());
+    } else if constexpr (std::is_same_v<T, ByteView>) {
+      field = bytes_.emplace_back(random_.below(300), static_cast<std::uint8_t>(random_.next_u64()));
     } else if constexpr (std::is_same_v<T, Records>) {
       if (nullable && random_.below(5) == 0) field = Records();
       else field = Records(SharedBytes(Bytes(random_.below(300), static_cast<std::uint8_t>(random_.next_u64()))));
@@ -321,6 +326,7 @@ class RandomFiller {
 
   Random& random_;
   std::int16_t version_;
+  std::deque<Bytes> bytes_;
 };
 
 TEST(RoundTrip, RandomMessagesOfEveryVersionComeBackEqual) {

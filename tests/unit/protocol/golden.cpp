@@ -33,6 +33,16 @@ void load(const std::string& file, std::vector<Frame>& out) {
   }
 }
 
+const Frame& find(std::string_view file, std::string_view message, std::int16_t version,
+                  std::string_view kind) {
+  for (const auto& frame : frames()) {
+    if (frame.file == file && frame.message == message && frame.version == version && frame.kind == kind) {
+      return frame;
+    }
+  }
+  CHECK(false, "no frame of {} v{} in {}", message, version, file);
+}
+
 }  // namespace
 
 std::string Frame::title() const { return fmt::format("{}: {} v{} {}", file, message, version, kind); }
@@ -47,10 +57,11 @@ const std::vector<Frame>& frames() {
 }
 
 const Frame& filled(std::string_view message, std::int16_t version) {
-  for (const auto& frame : frames()) {
-    if (frame.file == "kafka_python.txt" && frame.message == message && frame.version == version) return frame;
-  }
-  CHECK(false, "no frame of {} v{}", message, version);
+  return find("kafka_python.txt", message, version, "filled");
+}
+
+const Frame& defaults(std::string_view message, std::int16_t version) {
+  return find("franz_go.txt", message, version, "default");
 }
 
 std::uint32_t number(std::string_view name, std::uint32_t index) {

@@ -6,12 +6,12 @@
 
 #include <set>
 
-#include "common/base/check.h"
 #include "tests/unit/protocol/any_message.h"
 
 namespace tributary {
 namespace {
 
+using golden::decode_filled;
 using golden::i16;
 using golden::i32;
 using golden::i64;
@@ -45,19 +45,6 @@ TEST(Golden, RequestHeadersHaveTheirValues) {
     ASSERT_TRUE(parsed);
     EXPECT_EQ(parsed->header, (RequestHeader{ApiKey::kProduce, version, 7, "golden"}));
   }
-}
-
-template <class M>
-M decode_filled(std::int16_t version) {
-  const auto& frame = golden::filled(M::name, version);
-  Result<M> message = fail(Errc::kNotFound, "");
-  if constexpr (RequestMessage<M>) {
-    message = decode_request<M>(parse_request_header(frame.bytes)->body, version);
-  } else {
-    message = decode_response<M>(frame.bytes, version);
-  }
-  CHECK(message.has_value(), "{}: {}", frame.title(), message.error().message);
-  return std::move(*message);
 }
 
 TEST(GoldenValues, Produce) {

@@ -85,7 +85,13 @@ type api struct {
 func main() {
 	apis := []api{{"Produce", 0, 3, 11}, {"Fetch", 1, 4, 13}, {"ListOffsets", 2, 1, 7}, {"Metadata", 3, 0, 12},
 		{"ApiVersions", 18, 0, 4}, {"CreateTopics", 19, 2, 7}, {"DeleteTopics", 20, 1, 6},
-		{"InitProducerId", 22, 0, 4}, {"DescribeConfigs", 32, 1, 4}, {"DescribeCluster", 60, 0, 1}}
+		{"InitProducerId", 22, 0, 4}, {"DescribeConfigs", 32, 1, 4}, {"DescribeCluster", 60, 0, 1},
+		{"OffsetCommit", 8, 2, 8}, {"OffsetFetch", 9, 1, 8}, {"FindCoordinator", 10, 0, 4},
+		{"JoinGroup", 11, 0, 9}, {"Heartbeat", 12, 0, 4}, {"LeaveGroup", 13, 0, 5},
+		{"SyncGroup", 14, 0, 5}, {"DescribeGroups", 15, 0, 5}, {"ListGroups", 16, 0, 4},
+		{"DeleteGroups", 42, 0, 2}, {"OffsetDelete", 47, 0, 0}, {"CreatePartitions", 37, 0, 3},
+		{"DeleteRecords", 21, 0, 2}, {"IncrementalAlterConfigs", 44, 0, 1}, {"OffsetForLeaderEpoch", 23, 2, 4},
+		{"DescribeLogDirs", 35, 1, 4}}
 	if len(os.Args) > 1 && os.Args[1] == "names" {
 		for _, a := range apis {
 			r := kmsg.RequestForKey(a.key)

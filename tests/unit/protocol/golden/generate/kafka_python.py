@@ -1,9 +1,9 @@
 # Frames as kafka-python encodes them from Kafka's own message schemas. Each field's value follows from its name.
 import types, uuid
 from kafka.protocol.producer import produce, transaction
-from kafka.protocol.consumer import fetch, offsets
-from kafka.protocol.metadata import metadata, api_versions
-from kafka.protocol.admin import topics, configs, cluster
+from kafka.protocol.consumer import fetch, group, offsets
+from kafka.protocol.metadata import metadata, api_versions, find_coordinator
+from kafka.protocol.admin import topics, configs, cluster, groups
 
 def number(name):
     h = 0x811c9dc5
@@ -51,7 +51,23 @@ apis = [(produce.ProduceRequest, produce.ProduceResponse, 3, 11), (fetch.FetchRe
         (topics.DeleteTopicsRequest, topics.DeleteTopicsResponse, 1, 6),
         (transaction.InitProducerIdRequest, transaction.InitProducerIdResponse, 0, 4),
         (configs.DescribeConfigsRequest, configs.DescribeConfigsResponse, 1, 4),
-        (cluster.DescribeClusterRequest, cluster.DescribeClusterResponse, 0, 1)]
+        (cluster.DescribeClusterRequest, cluster.DescribeClusterResponse, 0, 1),
+        (group.OffsetCommitRequest, group.OffsetCommitResponse, 2, 8),
+        (group.OffsetFetchRequest, group.OffsetFetchResponse, 1, 8),
+        (find_coordinator.FindCoordinatorRequest, find_coordinator.FindCoordinatorResponse, 0, 4),
+        (group.JoinGroupRequest, group.JoinGroupResponse, 0, 9),
+        (group.HeartbeatRequest, group.HeartbeatResponse, 0, 4),
+        (group.LeaveGroupRequest, group.LeaveGroupResponse, 0, 5),
+        (group.SyncGroupRequest, group.SyncGroupResponse, 0, 5),
+        (groups.DescribeGroupsRequest, groups.DescribeGroupsResponse, 0, 5),
+        (groups.ListGroupsRequest, groups.ListGroupsResponse, 0, 4),
+        (groups.DeleteGroupsRequest, groups.DeleteGroupsResponse, 0, 2),
+        (group.OffsetDeleteRequest, group.OffsetDeleteResponse, 0, 0),
+        (topics.CreatePartitionsRequest, topics.CreatePartitionsResponse, 0, 3),
+        (topics.DeleteRecordsRequest, topics.DeleteRecordsResponse, 0, 2),
+        (configs.IncrementalAlterConfigsRequest, configs.IncrementalAlterConfigsResponse, 0, 1),
+        (offsets.OffsetForLeaderEpochRequest, offsets.OffsetForLeaderEpochResponse, 2, 4),
+        (cluster.DescribeLogDirsRequest, cluster.DescribeLogDirsResponse, 1, 4)]
 for req, resp, lo, hi in apis:
     for c in (req, resp):
         for v in range(lo, hi + 1):

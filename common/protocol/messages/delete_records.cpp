@@ -1,0 +1,9 @@
+#include "common/protocol/messages/delete_records.h"
+
+#include "common/protocol/codec.h"
+
+namespace tributary {
+
+TRIBUTARY_INSTANTIATE_MESSAGES(DeleteRecordsRequest);
+
+}  // namespace tributary

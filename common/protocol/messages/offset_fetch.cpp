@@ -1,0 +1,9 @@
+#include "common/protocol/messages/offset_fetch.h"
+
+#include "common/protocol/codec.h"
+
+namespace tributary {
+
+TRIBUTARY_INSTANTIATE_MESSAGES(OffsetFetchRequest);
+
+}  // namespace tributary
