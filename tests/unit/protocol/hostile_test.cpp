@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "common/bytes/writer.h"
 #include "common/env/random.h"
 #include "tests/unit/protocol/allocations.h"
@@ -53,6 +55,21 @@ TEST(Hostile, MutatedFramesAreRefusedOrReadWithinBounds) {
   }
   EXPECT_GT(read, 0u);
   EXPECT_GT(refused, 0u);
+}
+
+TEST(Hostile, AHugeLengthAtAnyPlaceIsReadWithinBounds) {
+  const Bytes classic{0x7f, 0xff, 0xff, 0xff}, compact{0xff, 0xff, 0xff, 0xff, 0x0f};
+  for (const auto& frame : golden::frames()) {
+    for (const auto& length : {classic, compact}) {
+      for (std::size_t at = 0; at + length.size() <= frame.bytes.size(); ++at) {
+        Bytes damaged = frame.bytes;
+        std::ranges::copy(length, damaged.begin() + static_cast<std::ptrdiff_t>(at));
+        const auto before = allocated_bytes();
+        (void)decode_and_encode(frame.message, frame.version, damaged);
+        ASSERT_LE(allocated_bytes() - before, allowance(damaged.size())) << frame.title() << ", byte " << at;
+      }
+    }
+  }
 }
 
 TEST(Hostile, GarbageIsRefusedWithinBounds) {
