@@ -6,7 +6,8 @@ mock = subprocess.Popen([sys.argv[2]], stdin=subprocess.PIPE, stdout=subprocess.
 host, port = mock.stdout.readline().decode().strip().split(',')[0].split(':'); port = int(port)
 srv = socket.socket(); srv.bind(('127.0.0.1', 0)); srv.listen(20); mine = srv.getsockname()[1]
 frames = {}   # (name, version) -> hex
-NAMES = {0:'Produce',1:'Fetch',2:'ListOffsets',3:'Metadata',18:'ApiVersions',22:'InitProducerId',19:'CreateTopics',20:'DeleteTopics',32:'DescribeConfigs',60:'DescribeCluster'}
+NAMES = {0:'Produce',1:'Fetch',2:'ListOffsets',3:'Metadata',18:'ApiVersions',22:'InitProducerId',19:'CreateTopics',20:'DeleteTopics',32:'DescribeConfigs',60:'DescribeCluster',
+    8:'OffsetCommit',9:'OffsetFetch',10:'FindCoordinator',11:'JoinGroup',12:'Heartbeat',13:'LeaveGroup',14:'SyncGroup'}
 def read_n(s, n):
     b = b''
     while len(b) < n:
@@ -49,6 +50,9 @@ kcat('-P', '-t', 'golden', '-p', '1', '-X', 'enable.idempotence=true', inp=b'thr
 kcat('-C', '-t', 'golden', '-p', '0', '-o', 'beginning', '-e', '-X', 'check.crcs=true')
 kcat('-C', '-t', 'golden', '-p', '0', '-o', 's@1', '-e')
 kcat('-Q', '-t', 'golden:0:-1')
+group = ('-X', 'auto.offset.reset=earliest', '-X', 'heartbeat.interval.ms=100', '-c', '2', '-G', 'group', 'golden')
+kcat(*group)
+kcat('-X', 'group.instance.id=static', *group)
 for old in ('0.10.1', '0.11.0', '1.0.0'):
     kcat('-L', '-X', 'api.version.request=false', '-X', 'broker.version.fallback=' + old)
 mock.stdin.close()
