@@ -126,8 +126,9 @@ Forwarder::Partition& Forwarder::partition_of(const TopicPartition& destination)
 // ---- Step -------------------------------------------------------------------------------------------
 
 void Forwarder::acked(BatchId id) { acks_.push_back(id); }
-void Forwarder::rejected(BatchId id, std::string reason) { rejections_.emplace_back(id, std::move(reason)); }
-void Forwarder::fenced(std::string reason) { fenced_ = std::move(reason); }
+void Forwarder::setback(BatchId id, Setback setback, std::string reason) {
+  setbacks_.emplace_back(id, setback, std::move(reason));
+}
 
 void Forwarder::reachable(bool reachable) {
   reachable_ = reachable;
@@ -138,7 +139,7 @@ Result<MonoTime> Forwarder::step() {
   const auto now = clock_.mono_now();
   more_to_scan_ = false;
   RETURN_IF_ERROR(apply_acks(now));
-  apply_rejections();
+  apply_setbacks();
   RETURN_IF_ERROR(settle_topics());
   RETURN_IF_ERROR(read_and_seal(now));
   RETURN_IF_ERROR(offer());

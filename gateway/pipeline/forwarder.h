@@ -53,8 +53,7 @@ class Forwarder {
 
   // What the uplink has told. Taken into account by the next step().
   void acked(BatchId id);
-  void rejected(BatchId id, std::string reason);
-  void fenced(std::string reason);
+  void setback(BatchId id, Setback setback, std::string reason);
   void partition_count(const std::string& topic, std::int32_t count);
   void reachable(bool reachable);
 
@@ -110,7 +109,9 @@ class Forwarder {
   // Topics whose partitions are not what was assumed, batches that are given up, a fenced producer.
   Result<> settle_topics();
   Result<> rehome(Topic& topic);
-  void apply_rejections();
+  void apply_setbacks();
+  void give_up_refused(Partition& partition, BatchId id, const std::string& reason);
+  void renew_producer(const Partition& fenced, const std::string& reason);
   void forget_in_flight(Partition& partition);
   [[nodiscard]] bool in_flight(const Topic& topic) const;
   [[nodiscard]] bool backlog(const Topic& topic) const;
@@ -137,8 +138,7 @@ class Forwarder {
   std::set<BatchId> acked_on_flash_;           // to be removed there
   std::optional<MonoTime> acked_on_flash_since_;
   std::vector<BatchId> acks_;                  // told, not applied
-  std::vector<std::pair<BatchId, std::string>> rejections_;
-  std::optional<std::string> fenced_;          // told, not applied: why
+  std::vector<std::tuple<BatchId, Setback, std::string>> setbacks_;  // told, not applied
   bool renew_producer_ = false;                // at the next rehome()
   std::size_t in_flight_bytes_ = 0;
   std::size_t cached_bytes_ = 0;               // of tmpfs_

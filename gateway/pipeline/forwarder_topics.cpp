@@ -23,36 +23,49 @@ void Forwarder::partition_count(const std::string& name, std::int32_t count) {
   topic.mapping.existing = count;
 }
 
-// After apply_acks(): what was acknowledged before a refusal is no longer in flight.
-void Forwarder::apply_rejections() {
-  for (const auto& [id, reason] : rejections_) {
+// After apply_acks(): what was acknowledged before a setback is no longer in flight.
+void Forwarder::apply_setbacks() {
+  for (const auto& [id, setback, reason] : std::exchange(setbacks_, {})) {
     const auto found = in_flight_.find(id);
     if (found == in_flight_.end()) continue;
     auto& partition = *found->second;
-    for (const auto& offered : partition.in_flight) {
-      if (offered.id != id) continue;
-      metrics_.refused.inc(static_cast<std::uint64_t>(offered.record_count));
-      log_error("pipeline", "the cluster refuses a batch for good, it is given up",
-                {{"batch", id},
-                 {"partition", fmt::to_string(partition.destination)},
-                 {"readings", offered.record_count},
-                 {"reason", reason}});
+    switch (setback) {
+      case Setback::kRefused: give_up_refused(partition, id, reason); break;
+      case Setback::kFenced: renew_producer(partition, reason); break;
+      case Setback::kGap:
+        log_warning("pipeline", "the cluster's log ends before what it had acknowledged, a new epoch begins",
+                    {{"partition", fmt::to_string(partition.destination)}, {"reason", reason}});
+        break;
     }
-    partition.topic->given_up.push_back(id);
     partition.topic->rehoming = true;
     forget_in_flight(partition);
   }
-  rejections_.clear();
-  if (!fenced_) return;
-  log_error("pipeline", "another gateway uses this identity, or an older state was restored: taking a new "
-            "producer id", {{"reason", *fenced_}});
-  fenced_.reset();
-  renew_producer_ = true;
-  for (auto& [name, topic] : topics_) topic->rehoming = true;
-  for (auto& [destination, partition] : partitions_) forget_in_flight(*partition);
 }
 
-// The uplink has forgotten them, and they are not in the log: rehome() takes them from where they are.
+void Forwarder::give_up_refused(Partition& partition, BatchId id, const std::string& reason) {
+  const auto offered = std::find_if(partition.in_flight.begin(), partition.in_flight.end(),
+                                    [id](const auto& entry) { return entry.id == id; });
+  metrics_.refused.inc(static_cast<std::uint64_t>(offered->record_count));
+  log_error("pipeline", "the cluster refuses a batch for good, it is given up",
+            {{"batch", id},
+             {"partition", fmt::to_string(partition.destination)},
+             {"readings", offered->record_count},
+             {"reason", reason}});
+  partition.topic->given_up.push_back(id);
+}
+
+// All topics' batches need it. What is in flight may still be acknowledged, and is waited for.
+void Forwarder::renew_producer(const Partition& fenced, const std::string& reason) {
+  if (fenced.producer_id_last != buffer_.identity().producer_id) return;  // this one is renewed already
+  if (!renew_producer_) {
+    log_error("pipeline", "another gateway uses this identity (a copied data folder), or this one was put "
+              "back to an older state: taking a new producer id", {{"reason", reason}});
+  }
+  renew_producer_ = true;
+  for (auto& [name, topic] : topics_) topic->rehoming = true;
+}
+
+// The uplink has given them back, and they are not in the log: rehome() takes them from where they are.
 void Forwarder::forget_in_flight(Partition& partition) {
   for (const auto& offered : partition.in_flight) {
     in_flight_.erase(offered.id);

@@ -55,15 +55,9 @@ void Pipeline::on_reachable(bool reachable) {
   changed_.notify_one();
 }
 
-void Pipeline::on_rejected(BatchId id, const std::string& reason) {
+void Pipeline::on_setback(BatchId id, Setback setback, const std::string& reason) {
   const std::lock_guard guard(mutex_);
-  inbox_.rejected.emplace_back(id, reason);
-  changed_.notify_one();
-}
-
-void Pipeline::on_fenced(const std::string& reason) {
-  const std::lock_guard guard(mutex_);
-  inbox_.fenced = reason;
+  inbox_.setbacks.emplace_back(id, setback, reason);
   changed_.notify_one();
 }
 
@@ -78,8 +72,7 @@ bool Pipeline::deliver() {
   for (const bool reachable : taken.reachable) forwarder_->reachable(reachable);
   for (const auto& [topic, count] : taken.partition_counts) forwarder_->partition_count(topic, count);
   for (const auto id : taken.acked) forwarder_->acked(id);
-  for (auto& [id, reason] : taken.rejected) forwarder_->rejected(id, std::move(reason));
-  if (taken.fenced) forwarder_->fenced(*std::move(taken.fenced));
+  for (auto& [id, setback, reason] : taken.setbacks) forwarder_->setback(id, setback, std::move(reason));
   return !taken.stopping;
 }
 

@@ -27,21 +27,19 @@ class Pipeline final : public UplinkEvents {
   void on_acked(BatchId id) override;
   void on_partition_count(const std::string& topic, std::int32_t count) override;
   void on_reachable(bool reachable) override;
-  void on_rejected(BatchId id, const std::string& reason) override;
-  void on_fenced(const std::string& reason) override;
+  void on_setback(BatchId id, Setback setback, const std::string& reason) override;
 
  private:
   struct Inbox {
     std::vector<BatchId> acked;
     std::vector<std::pair<std::string, std::int32_t>> partition_counts;
     std::vector<bool> reachable;
-    std::vector<std::pair<BatchId, std::string>> rejected;
-    std::optional<std::string> fenced;
+    std::vector<std::tuple<BatchId, Setback, std::string>> setbacks;
     bool woken = false;
     bool stopping = false;
     [[nodiscard]] bool empty() const {
-      return acked.empty() && partition_counts.empty() && reachable.empty() && rejected.empty() &&
-             !fenced && !woken;
+      return acked.empty() && partition_counts.empty() && reachable.empty() && setbacks.empty() &&
+             !woken;
     }
   };
 

@@ -65,17 +65,24 @@ std::optional<BatchId> ProduceQueue::take_acked() {
   return id;
 }
 
-std::optional<BatchId> ProduceQueue::take_rejected() {
+std::optional<BatchId> ProduceQueue::rejected() const {
   if (in_flight_ > 0 || entries_.empty() || entries_.front().state != State::kRejected)
     return std::nullopt;
-  const auto id = entries_.front().batch.info.id;
-  halt();
-  return id;
+  return oldest();
 }
 
-void ProduceQueue::halt() {
+std::vector<BatchId> ProduceQueue::halt() {
+  std::vector<BatchId> acked;
+  for (const auto& entry : entries_)
+    if (entry.state == State::kAcked) acked.push_back(entry.batch.info.id);
   halted_ = true;
   entries_.clear();
+  return acked;
+}
+
+std::optional<BatchId> ProduceQueue::oldest() const {
+  if (entries_.empty()) return std::nullopt;
+  return entries_.front().batch.info.id;
 }
 
 }  // namespace tributary

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <optional>
+#include <vector>
 
 #include "gateway/buffer/sealed_batch.h"
 
@@ -36,13 +37,15 @@ class ProduceQueue {
   /// Takes the oldest batch if it is acknowledged: its id.
   [[nodiscard]] std::optional<BatchId> take_acked();
 
-  /// Takes the oldest batch if it is rejected, and halts: all after it are forgotten.
-  [[nodiscard]] std::optional<BatchId> take_rejected();
+  /// The oldest batch if it is rejected and nothing is in flight any more: time to halt.
+  [[nodiscard]] std::optional<BatchId> rejected() const;
 
   /// Nothing is sent any more, and what comes under the same producer id and epoch is forgotten, as is
-  /// all that is here.
-  void halt();
+  /// all that is here. Returns what of it is acknowledged, and was not taken for standing behind one
+  /// that is not.
+  std::vector<BatchId> halt();
 
+  [[nodiscard]] std::optional<BatchId> oldest() const;
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_; }

@@ -99,13 +99,8 @@ class Uplink::Driver final : public UplinkActions {
   void send_metadata(UplinkRequestId id, const std::vector<std::string>& topics) override;
   void send_create_topic(UplinkRequestId id, const std::string& topic, std::int32_t partitions) override;
   void acked(BatchId id) override { events_.on_acked(id); }
-  void rejected(BatchId id, const std::string& reason) override {
-    log_error("uplink", reason, {{"batch", id}});
-    events_.on_rejected(id, reason);
-  }
-  void fenced(const std::string& reason) override {
-    log_error("uplink", reason);
-    events_.on_fenced(reason);
+  void setback(BatchId id, Setback setback, const std::string& reason) override {
+    events_.on_setback(id, setback, reason);
   }
   void partition_count(const std::string& topic, std::int32_t count) override {
     events_.on_partition_count(topic, count);

@@ -7,7 +7,7 @@
 namespace tributary {
 namespace {
 
-enum class Kind { kAcked, kRejected, kFenced, kRetry, kRetrySlowly };
+enum class Kind { kAcked, kRefused, kFenced, kGap, kRetry, kRetrySlowly };
 
 Kind kind_of(ErrorCode code) {
   switch (code) {
@@ -19,11 +19,11 @@ Kind kind_of(ErrorCode code) {
     case ErrorCode::kInvalidTimestamp:
     case ErrorCode::kUnsupportedForMessageFormat:
     case ErrorCode::kUnsupportedCompressionType:
-    case ErrorCode::kInvalidRecord: return Kind::kRejected;
+    case ErrorCode::kInvalidRecord: return Kind::kRefused;
     case ErrorCode::kInvalidProducerEpoch:
     case ErrorCode::kProducerFenced: return Kind::kFenced;
     case ErrorCode::kOutOfOrderSequenceNumber:
-    case ErrorCode::kUnknownProducerId: return Kind::kRetry;
+    case ErrorCode::kUnknownProducerId: return Kind::kGap;
     // Someone has to change something at the cluster: ask seldom.
     default: return retriable(code) ? Kind::kRetry : Kind::kRetrySlowly;
   }
@@ -60,7 +60,7 @@ void UplinkCore::offer(MonoTime now, SealedBatch batch) {
   const auto destination = batch.info.destination;
   auto& partition = partitions_[destination];
   if (!partition) {
-    partition = std::make_unique<Partition>(Partition{destination, ProduceQueue(options_.window_max), {}, false, {}});
+    partition = std::make_unique<Partition>(Partition{destination, ProduceQueue(options_.window_max), {}, false, 0, {}});
     if (topics_.try_emplace(destination.topic).second) ask_metadata(now);
   }
   partition->queue.push(std::move(batch));
@@ -206,50 +206,60 @@ void UplinkCore::produce_done(MonoTime now, UplinkRequestId id,
     if (result)
       for (const auto& answered : *result)
         if (answered.destination == item.destination) outcome = answered;
-    settle(now, partition, item.id, outcome);
+    settle(now, partition, item, outcome);
     finish(partition);
   }
 }
 
-void UplinkCore::settle(MonoTime now, Partition& partition, BatchId id, const ProduceOutcome& outcome) {
+void UplinkCore::settle(MonoTime now, Partition& partition, const Flight::Item& item,
+                        const ProduceOutcome& outcome) {
   const auto kind = kind_of(outcome.error);
   if (kind == Kind::kAcked) {
     partition.backoff = {};
-    return partition.queue.land(id, ProduceQueue::Outcome::kAcked);
+    partition.gaps = 0;
+    return partition.queue.land(item.id, ProduceQueue::Outcome::kAcked);
   }
-  const auto text = fmt::format("batch {} for {} is refused: {}{}{}", id, partition.destination, outcome.error,
-                                outcome.message.empty() ? "" : ": ", outcome.message);
-  if (kind == Kind::kRejected) {
-    partition.rejection = text;
-    return partition.queue.land(id, ProduceQueue::Outcome::kRejected);
+  const auto text = fmt::format("batch {} for {} is refused: {}{}{}", item.id, partition.destination,
+                                outcome.error, outcome.message.empty() ? "" : ": ", outcome.message);
+  if (kind == Kind::kRefused || kind == Kind::kFenced) {
+    partition.verdicts[item.id] = {kind == Kind::kFenced ? Setback::kFenced : Setback::kRefused, text};
+    return partition.queue.land(item.id, ProduceQueue::Outcome::kRejected);
   }
-  partition.queue.land(id, ProduceQueue::Outcome::kFailed);
-  if (kind == Kind::kFenced) return fence(outcome);
+  partition.queue.land(item.id, ProduceQueue::Outcome::kFailed);
   const auto retry_max = kind == Kind::kRetrySlowly ? options_.retry_max * 6 : options_.retry_max;
   delay(now, partition.backoff, retry_max);
   if (asks_for_metadata(outcome.error)) {
     partition.stale_leader = true;
     ask_metadata(now);
   }
+  if (kind == Kind::kGap) return settle_gap(partition, item.id, text);
   // A lost flight and a moved leader are everyday; the rest, and what lasts, is said.
-  const bool everyday = outcome.error == ErrorCode::kNetworkException || asks_for_metadata(outcome.error) ||
-                        outcome.error == ErrorCode::kOutOfOrderSequenceNumber;
+  const bool everyday = outcome.error == ErrorCode::kNetworkException || asks_for_metadata(outcome.error);
   if (!everyday || (partition.backoff.failures >= 10 && reachable_))
     say(now, fmt::format("{}", outcome.error), fmt::format("{}; it is tried again", text));
 }
 
-void UplinkCore::fence(const ProduceOutcome& outcome) {
-  const auto reason = fmt::format(
-      "{} for {}: another gateway uses this identity (a copied data folder), or this one was put back to "
-      "an older state",
-      outcome.error, outcome.destination);
-  for (auto& [destination, partition] : partitions_) partition->queue.halt();
-  actions_.fenced(reason);
+// Behind a failed batch it is everyday. For the oldest one, with nothing in flight, it is not: all before it
+// are acknowledged, it is not in the log, and sending it again will not help.
+void UplinkCore::settle_gap(Partition& partition, BatchId id, const std::string& reason) {
+  if (partition.queue.in_flight() > 0 || partition.queue.oldest() != id) return;
+  if (++partition.gaps >= options_.gap_tries) give_back(partition, id, Setback::kGap, reason);
 }
 
 void UplinkCore::finish(Partition& partition) {
   while (const auto id = partition.queue.take_acked()) actions_.acked(*id);
-  if (const auto id = partition.queue.take_rejected()) actions_.rejected(*id, partition.rejection);
+  if (const auto id = partition.queue.rejected()) {
+    const auto verdict = partition.verdicts.at(*id);
+    give_back(partition, *id, verdict.setback, verdict.reason);
+  }
+}
+
+void UplinkCore::give_back(Partition& partition, BatchId id, Setback setback, const std::string& reason) {
+  for (const auto acked : partition.queue.halt()) actions_.acked(acked);
+  partition.verdicts.clear();
+  partition.backoff = {};
+  partition.gaps = 0;
+  actions_.setback(id, setback, reason);
 }
 
 // ---- Metadata

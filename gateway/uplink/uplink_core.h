@@ -13,6 +13,7 @@
 #include "common/env/random.h"
 #include "common/protocol/error_code.h"
 #include "gateway/uplink/produce_queue.h"
+#include "gateway/uplink/uplink_port.h"
 
 namespace tributary {
 
@@ -29,6 +30,7 @@ struct UplinkCoreOptions {
   Duration metadata_max_age = std::chrono::seconds(30);
   Duration silence_max = std::chrono::seconds(3);  // of requests under way, before the cluster is asked if it lives
   Duration say_interval = std::chrono::minutes(1);
+  int gap_tries = 10;  // of a batch that is out of order though all before it are acknowledged (KIP-360)
 };
 
 /// What the core wants done. Called from inside its methods; must not call back into it.
@@ -43,8 +45,7 @@ class UplinkActions {
   virtual void send_create_topic(UplinkRequestId id, const std::string& topic, std::int32_t partitions) = 0;
 
   virtual void acked(BatchId id) = 0;
-  virtual void rejected(BatchId id, const std::string& reason) = 0;
-  virtual void fenced(const std::string& reason) = 0;
+  virtual void setback(BatchId id, Setback setback, const std::string& reason) = 0;
   virtual void partition_count(const std::string& topic, std::int32_t count) = 0;
   virtual void reachable(bool reachable) = 0;
   /// For the log; already limited to one a say_interval of its kind.
@@ -100,7 +101,12 @@ class UplinkCore {
     ProduceQueue queue;
     Backoff backoff;
     bool stale_leader = false;  // wait for metadata newer than what sent us there
-    std::string rejection;
+    int gaps = 0;               // times in a row that the oldest batch, the last to land, was out of order
+    struct Verdict {
+      Setback setback;
+      std::string reason;
+    };
+    std::map<BatchId, Verdict> verdicts;  // on rejected batches; given back once all before are acknowledged
   };
   struct Topic {
     std::int32_t wanted_partitions = 1;
@@ -123,9 +129,10 @@ class UplinkCore {
   bool send_one_request(MonoTime now);
   [[nodiscard]] BrokerId leader_of(const Partition& partition) const;
   [[nodiscard]] bool ready(MonoTime now, const Partition& partition) const;
-  void settle(MonoTime now, Partition& partition, BatchId id, const ProduceOutcome& outcome);
-  void fence(const ProduceOutcome& outcome);
+  void settle(MonoTime now, Partition& partition, const Flight::Item& item, const ProduceOutcome& outcome);
+  void settle_gap(Partition& partition, BatchId id, const std::string& reason);
   void finish(Partition& partition);
+  void give_back(Partition& partition, BatchId id, Setback setback, const std::string& reason);
   void learn_topic(MonoTime now, const TopicView& view);
   void ask_metadata(MonoTime not_before);
   void create_topic(MonoTime now, const std::string& name, Topic& topic);

@@ -10,6 +10,15 @@
 
 namespace tributary {
 
+/// Why the uplink gives batches back.
+enum class Setback {
+  kRefused,  // the leader refuses this one for good: too large, an invalid record
+  kFenced,   // the cluster knows a higher epoch of its producer id: another gateway uses this identity
+             // (a copied data folder), or this one was put back to an older state
+  kGap,      // the log ends before its sequence: the cluster has lost what it had acknowledged, or the
+             // topic was made anew; also if the partition is gone
+};
+
 /// What the uplink tells. Called on the uplink's threads, never from inside a call to UplinkPort; the
 /// implementation only takes note, so it neither blocks nor calls back.
 class UplinkEvents {
@@ -17,8 +26,8 @@ class UplinkEvents {
   virtual ~UplinkEvents() = default;
 
   /// The leader has answered acks=all for this batch, or has recognised it as one it already had
-  /// (a duplicate sequence). Exactly once for each offered batch that is not
-  /// rejected, and for one partition in the order of the offers.
+  /// (a duplicate sequence). Exactly once for each offered batch that is not given back, and for one
+  /// partition in the order of the offers; but see on_setback.
   virtual void on_acked(BatchId id) = 0;
 
   /// How many partitions a wanted topic has: when first learnt on a connection, and at every change.
@@ -28,20 +37,17 @@ class UplinkEvents {
   /// True when the cluster answers requests, false when it does not any more. Starts as false.
   virtual void on_reachable(bool reachable) = 0;
 
-  /// The leader refuses this batch for good: too large for the topic, an invalid record, a codec that it
-  /// does not take. All before it of its partition are acknowledged. The uplink has forgotten it and
-  /// all that was, or still is, offered after it for the partition under the same producer id and
-  /// epoch, for they stand behind a gap in the sequences; none of that is in the log or in flight. What
-  /// is to follow must be offered anew, under another epoch.
-  virtual void on_rejected(BatchId id, const std::string& reason) {
+  /// The batch is not in the log, and cannot get there under its producer id and epoch. All before it of
+  /// its partition are acknowledged; so are, just before this, those behind it that are in the log all
+  /// the same. The uplink has forgotten it and all else that was, or still is, offered for the partition
+  /// under the same producer id and epoch; none of that is in the log or in flight. What is to follow
+  /// must be offered anew, under another epoch, or if it is fenced under another producer id. Other
+  /// partitions go on: each is acknowledged, or given back by itself.
+  virtual void on_setback(BatchId id, Setback setback, const std::string& reason) {
     (void)id;
+    (void)setback;
     (void)reason;
   }
-
-  /// The cluster knows a higher epoch of our producer id: another gateway uses this identity (a copied
-  /// data folder), or this one was put back to an older state. Nothing is sent any more under what was
-  /// offered so far; an offer with another producer id or epoch for a partition lifts that for it.
-  virtual void on_fenced(const std::string& reason) { (void)reason; }
 };
 
 /// All calls from one thread (the pipeline's). None waits for the network.
@@ -55,11 +61,12 @@ class UplinkPort {
 
   /// Takes a batch and sends it until it is acknowledged, for ever: a lost connection, a moved leader,
   /// a timeout or an error code are retried with jittered back-off, with the same bytes.
+  /// For what cannot get into the log so see on_setback.
   ///
   /// The caller keeps to this, so that the uplink need not: for one partition batches come in the
   /// order in which they must be in the log, at most kOfferedMax of them are unacknowledged at a time
   /// (what a leader remembers of a producer, KIP-98), and when the producer id or the epoch changes,
-  /// all batches before are acknowledged. Producing in that order with one or several requests in
+  /// all batches before are acknowledged or given back. Producing in that order with one or several requests in
   /// flight, and resending from the first unacknowledged one after a failure, is the uplink's part.
   virtual void offer(SealedBatch batch) = 0;
 

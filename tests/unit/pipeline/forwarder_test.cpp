@@ -79,7 +79,7 @@ TEST_F(ForwarderTest, ARestartWithTmpfsKeepsEpochAndSequences) {
   EXPECT_GT(cluster_.duplicates(), 0);
 }
 
-TEST_F(ForwarderTest, RandomCrashesOutagesAndLostAnswersLoseAndDoubleNothing) {
+TEST_F(ForwarderTest, RandomCrashesOutagesSetbacksAndLostAnswersLoseAndDoubleNothing) {
   const auto seed = random_u64_from_os();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   SeededRandom random(seed);
@@ -105,7 +105,12 @@ TEST_F(ForwarderTest, RandomCrashesOutagesAndLostAnswersLoseAndDoubleNothing) {
         }
         break;
       case 5:
-        if (up) {
+        if (up && random.below(10) == 0) {
+          const TopicPartition partition{"readings", PartitionIndex(static_cast<std::int32_t>(random.below(4)))};
+          if (const auto id = uplink_->give_back(partition)) {
+            forwarder_->setback(*id, random.below(2) == 0 ? Setback::kGap : Setback::kFenced, "at random");
+          }
+        } else if (up) {
           while (const auto id = uplink_->deliver()) forwarder_->acked(*id);
         }
         break;

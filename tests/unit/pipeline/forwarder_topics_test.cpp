@@ -58,7 +58,7 @@ TEST_F(ForwarderTest, ABatchThatTheClusterRefusesIsKeptAsideAndTheRestGoesOnUnde
     store(1);
     advance_and_step(milliseconds(750));
   }
-  forwarder_->rejected(uplink_->reject(partition), "too large");
+  forwarder_->setback(uplink_->give_back(partition).value(), Setback::kRefused, "too large");
   step();
   store(1);
   advance_and_step(milliseconds(5));
@@ -70,20 +70,53 @@ TEST_F(ForwarderTest, ABatchThatTheClusterRefusesIsKeptAsideAndTheRestGoesOnUnde
   EXPECT_EQ(buffer_->identity().epoch, ProducerEpoch(1));
 }
 
-TEST_F(ForwarderTest, AFencedProducerGivesWayToANewOne) {
+TEST_F(ForwarderTest, AFencedProducerGivesWayToANewOneOnceWhatIsInFlightElsewhereHasLanded) {
   start();
   cluster_answers();
   for (int i = 0; i < 12; ++i) store(i);
   advance_and_step(milliseconds(5));
-  const auto before = buffer_->identity().producer_id;
-  uplink_->stop();  // it forgets what was offered
-  forwarder_->fenced("INVALID_PRODUCER_EPOCH");
-  step();
+  deliver_all();
   for (int i = 0; i < 12; ++i) store(i);
+  advance_and_step(milliseconds(5));
+  ASSERT_EQ(uplink_->offered(), 4u);
+  const auto before = buffer_->identity().producer_id;
+  const auto fenced = uplink_->give_back({"readings", PartitionIndex(2)}).value();
+  forwarder_->setback(fenced, Setback::kFenced, "INVALID_PRODUCER_EPOCH");
+  uplink_->deliver({"readings", PartitionIndex(0)}, false);  // in the log, and the answer is late
   step();
+  EXPECT_EQ(buffer_->identity().producer_id, before);
+  forwarder_->setback(uplink_->give_back({"readings", PartitionIndex(3)}).value(), Setback::kFenced, "PRODUCER_FENCED");
+  for (int i = 0; i < 12; ++i) store(i);
+  advance_and_step(milliseconds(5));
+  EXPECT_EQ(uplink_->offered(), 2u);  // nothing more under the old producer
   deliver_all();
   expect_complete();
   EXPECT_NE(buffer_->identity().producer_id, before);
+  EXPECT_EQ(buffer_->identity().epoch, ProducerEpoch(0));  // one renewal
+}
+
+TEST_F(ForwarderTest, AClusterThatHasLostWhatItHadAcknowledgedGetsTheRestUnderANewEpoch) {
+  start();
+  cluster_answers();
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 12; ++i) store(i);
+    advance_and_step(milliseconds(5));
+    deliver_all();
+  }
+  const auto before = cluster_.all().size();
+  cluster_.lose_producers();  // put back to a state before our first batch
+  for (int i = 0; i < 12; ++i) store(i);
+  advance_and_step(milliseconds(5));
+  for (std::int32_t p = 0; p < 4; ++p) {
+    const TopicPartition partition{"readings", PartitionIndex(p)};
+    forwarder_->setback(uplink_->give_back(partition).value(), Setback::kGap, "OUT_OF_ORDER_SEQUENCE_NUMBER");
+  }
+  step();
+  deliver_all();
+  EXPECT_EQ(cluster_.all().size(), before + 12);
+  EXPECT_EQ(metrics_.refused.value() + metrics_.lost.value(), 0u);
+  EXPECT_EQ(buffer_->identity().epoch, ProducerEpoch(1));
+  expect_complete();
 }
 
 TEST_F(ForwarderTest, ATopicThatTheClusterDoesNotKnowHoldsUpNoOther) {

@@ -42,6 +42,7 @@ void ModelCluster::append(const SealedBatch& batch) {
   } else {
     ASSERT_EQ(header->base_sequence, producer.next) << fmt::to_string(where) << ": out of order";
   }
+  appended_.insert(batch.info.id);
   producer.epoch = header->producer_epoch;
   producer.next = advanced(header->base_sequence, header->record_count);
   producer.last.push_back({header->producer_epoch, header->base_sequence, header->record_count});
@@ -87,9 +88,11 @@ void ModelUplink::append_all() {
   }
 }
 
-BatchId ModelUplink::reject(const TopicPartition& partition) {
-  const auto id = offered_[partition].front().info.id;
-  offered_[partition].clear();
+std::optional<BatchId> ModelUplink::give_back(const TopicPartition& partition) {
+  auto& queue = offered_[partition];
+  if (queue.empty() || cluster_.has(queue.front().info.id)) return std::nullopt;
+  const auto id = queue.front().info.id;
+  queue.clear();
   return id;
 }
 

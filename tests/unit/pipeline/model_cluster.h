@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,11 @@ class ModelCluster {
 
   /// Appends a batch as a leader does: a duplicate among the last five is recognised.
   void append(const SealedBatch& batch);
+  /// As after a loss of its newest data: it knows no producer any more. The records stay, to be counted.
+  void lose_producers() {
+    for (auto& [partition, log] : logs_) log.producers.clear();
+  }
+  [[nodiscard]] bool has(BatchId id) const { return appended_.contains(id); }
   [[nodiscard]] int duplicates() const { return duplicates_; }
 
  private:
@@ -45,6 +51,7 @@ class ModelCluster {
     std::vector<Record> records;
   };
   std::map<TopicPartition, Log> logs_;
+  std::set<BatchId> appended_;
   int duplicates_ = 0;
 };
 
@@ -64,8 +71,9 @@ class ModelUplink final : public UplinkPort {
   std::optional<BatchId> deliver(const TopicPartition& partition, bool acknowledge = true);
   /// Appends all that is offered; no answer gets back.
   void append_all();
-  /// Refuses the oldest batch offered for the partition, and forgets what follows it: its id.
-  BatchId reject(const TopicPartition& partition);
+  /// Forgets the oldest batch offered for the partition, and what follows it: its id. Nothing if there is
+  /// none, or if the log has it.
+  std::optional<BatchId> give_back(const TopicPartition& partition);
   [[nodiscard]] std::size_t offered() const;
 
   std::map<std::string, std::int32_t> wanted;

@@ -85,14 +85,15 @@ TEST_F(ProduceQueueTest, ARejectedBatchHaltsOnceAllBeforeItAreAcknowledged) {
   EXPECT_EQ(send(), (Ids{2, 3, 4}));
   land(3, Outcome::kRejected);
   land(4, Outcome::kFailed);
-  EXPECT_EQ(queue_.take_rejected(), std::nullopt);
+  EXPECT_EQ(queue_.rejected(), std::nullopt);
   land(2, Outcome::kFailed);
   EXPECT_EQ(send(), Ids{2});  // and nothing behind the gap
   EXPECT_EQ(acked(), Ids{1});
   land(2, Outcome::kAcked);
   EXPECT_EQ(send(), Ids{});
   EXPECT_EQ(acked(), Ids{2});
-  EXPECT_EQ(queue_.take_rejected(), BatchId(3));
+  EXPECT_EQ(queue_.rejected(), BatchId(3));
+  EXPECT_TRUE(queue_.halt().empty());
   EXPECT_TRUE(queue_.empty());
   push(1);  // of the same epoch: behind the gap
   EXPECT_TRUE(queue_.empty());
@@ -100,12 +101,27 @@ TEST_F(ProduceQueueTest, ARejectedBatchHaltsOnceAllBeforeItAreAcknowledged) {
   EXPECT_EQ(send(), Ids{9});
 }
 
+TEST_F(ProduceQueueTest, WhatIsAcknowledgedBehindAFailedBatchIsToldByAHalt) {
+  push(5);
+  send();
+  land(1, Outcome::kAcked);
+  send();
+  land(2, Outcome::kFailed);
+  land(3, Outcome::kFailed);
+  land(4, Outcome::kAcked);
+  land(5, Outcome::kAcked);
+  EXPECT_EQ(acked(), Ids{1});
+  EXPECT_EQ(queue_.oldest(), BatchId(2));
+  EXPECT_EQ(queue_.halt(), (std::vector<BatchId>{BatchId(4), BatchId(5)}));
+}
+
 TEST_F(ProduceQueueTest, WhatLandsAfterAHaltIsOfNoMatter) {
   push(3);
   send();
   land(1, Outcome::kAcked);
   EXPECT_EQ(send(), (Ids{2, 3}));
-  queue_.halt();
+  EXPECT_EQ(acked(), Ids{1});
+  EXPECT_TRUE(queue_.halt().empty());
   queue_.push(test_batch(9, {"t", PartitionIndex(0)}, 0, 1, ProducerEpoch(1)));
   EXPECT_EQ(send(), Ids{});
   land(2, Outcome::kFailed);

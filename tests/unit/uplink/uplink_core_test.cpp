@@ -1,66 +1,7 @@
-#include "gateway/uplink/uplink_core.h"
-
 #include "tests/unit/uplink/uplink_fixture.h"
 
 namespace tributary {
 namespace {
-
-const TopicPartition kFirst{"readings", PartitionIndex(0)};
-const TopicPartition kSecond{"readings", PartitionIndex(1)};
-
-class UplinkCoreTest : public testing::Test {
- protected:
-  using Ids = std::vector<std::int64_t>;
-
-  void offer(std::int64_t id, const TopicPartition& destination = kFirst, std::size_t size = 100) {
-    core_.offer(now_, test_batch(id, destination, static_cast<std::int32_t>(id), 1, ProducerEpoch(0), size));
-  }
-  void tick() { core_.tick(now_); }
-  /// Ticks at the times that the core asks for, until `by` has passed.
-  void run(Duration by) {
-    const auto end = now_ + by;
-    for (int steps = 0;; ++steps) {
-      ASSERT_LT(steps, 10'000) << "spinning";
-      tick();
-      const auto next = core_.next_time();
-      ASSERT_GT(next, now_) << "asks for a time that has passed";
-      if (next > end) break;
-      now_ = next;
-    }
-    now_ = end;
-    tick();
-  }
-  /// Answers the metadata request that is under way.
-  void metadata(std::vector<TopicView> topics) {
-    ASSERT_FALSE(actions_.metadata.empty());
-    const auto id = actions_.metadata.back().first;
-    core_.metadata_done(now_, id, std::move(topics));
-    tick();
-  }
-  void metadata_fails() {
-    core_.metadata_done(now_, actions_.metadata.back().first, fail(Errc::kTimeout, "no answer in time"));
-    tick();
-  }
-  void reach(std::vector<BrokerId> leaders = {BrokerId(0), BrokerId(0)}) {
-    core_.want_topic(now_, "readings", 2);
-    tick();
-    metadata({{"readings", ErrorCode::kNone, std::move(leaders)}});
-  }
-  void answer(const RecordedActions::Produce& produce, ErrorCode code = ErrorCode::kNone) {
-    std::vector<ProduceOutcome> outcomes;
-    for (const auto& batch : produce.batches) outcomes.push_back({batch.destination, code, "because"});
-    core_.produce_done(now_, produce.id, outcomes);
-    tick();
-  }
-  RecordedActions::Produce last() { return actions_.produces.back(); }
-
-  UplinkRequestId answered_ = 0;
-  SeededRandom random_{1};
-  MonoTime now_{std::chrono::hours(1)};
-  RecordedActions actions_;
-  UplinkCoreOptions options_;
-  UplinkCore core_{options_, actions_, random_, now_};
-};
 
 TEST_F(UplinkCoreTest, NothingIsSentBeforeTheLeaderIsKnown) {
   offer(1);
@@ -275,44 +216,6 @@ TEST_F(UplinkCoreTest, ATopicThatCannotBeCreatedIsTriedAgainAndSaidOnceAMinute) 
   EXPECT_LT(creations_answered, 60u);
   EXPECT_LE(actions_.said.size(), 6u);
   EXPECT_THAT(actions_.said[0], testing::HasSubstr("TOPIC_AUTHORIZATION_FAILED"));
-}
-
-TEST_F(UplinkCoreTest, ARejectedBatchIsToldAndOthersOfItsPartitionAreForgotten) {
-  reach();
-  offer(1);
-  offer(2);
-  offer(3, kSecond);
-  tick();
-  const auto produce = last();
-  core_.produce_done(now_, produce.id,
-                     std::vector<ProduceOutcome>{{kFirst, ErrorCode::kMessageTooLarge, "1048588 bytes"},
-                                                 {kSecond, ErrorCode::kNone, ""}});
-  tick();
-  ASSERT_EQ(actions_.rejections.size(), 1u);
-  EXPECT_EQ(actions_.rejections[0].first, 1);
-  EXPECT_EQ(actions_.rejections[0].second,
-            "batch 1 for readings-0 is refused: MESSAGE_TOO_LARGE: 1048588 bytes");
-  EXPECT_EQ(actions_.acks, Ids{3});
-  EXPECT_EQ(actions_.produces.size(), 1u);
-  core_.offer(now_, test_batch(2, kFirst, 0, 1, ProducerEpoch(1)));
-  tick();
-  EXPECT_EQ(last().batches[0].epoch, ProducerEpoch(1));
-}
-
-TEST_F(UplinkCoreTest, AFencedProducerStopsAndSaysWhy) {
-  reach();
-  offer(1);
-  offer(2, kSecond);
-  tick();
-  answer(last(), ErrorCode::kInvalidProducerEpoch);
-  ASSERT_GE(actions_.fences.size(), 1u);
-  EXPECT_THAT(actions_.fences[0], testing::HasSubstr("another gateway uses this identity"));
-  offer(3);
-  run(1min);
-  EXPECT_EQ(actions_.produces.size(), 1u);
-  core_.offer(now_, test_batch(4, kFirst, 0, 1, ProducerEpoch(1)));
-  tick();
-  EXPECT_EQ(actions_.produces.size(), 2u);
 }
 
 TEST_F(UplinkCoreTest, AnAnswerThatForgetsAPartitionIsAFailureOfThatOne) {

@@ -140,8 +140,9 @@ class Simulation final : public UplinkActions {
     EXPECT_TRUE(std::ranges::any_of(log, [&](const ModelBatch& batch) { return batch.id == id.value(); }));
     at(Duration(0), [this] { offer_more(); });
   }
-  void rejected(BatchId id, const std::string& reason) override { ADD_FAILURE() << id.value() << " " << reason; }
-  void fenced(const std::string& reason) override { ADD_FAILURE() << reason; }
+  void setback(BatchId id, Setback, const std::string& reason) override {
+    ADD_FAILURE() << id.value() << " " << reason;
+  }
   void partition_count(const std::string&, std::int32_t count) override { EXPECT_EQ(count, kPartitions); }
   void reachable(bool) override {}
   void say(bool, const std::string&) override {}
