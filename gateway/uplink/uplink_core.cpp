@@ -9,21 +9,22 @@ namespace {
 
 enum class Kind { kAcked, kRefused, kFenced, kGap, kRetry, kRetrySlowly };
 
-Kind kind_of(ErrorCode code) {
+/// Only what is the batch's own fault is refused: an acknowledged reading is not given up for a setting.
+Kind kind_of(ErrorCode code, std::int32_t record_count) {
   switch (code) {
     case ErrorCode::kNone:
     case ErrorCode::kDuplicateSequenceNumber: return Kind::kAcked;
-    case ErrorCode::kCorruptMessage:
     case ErrorCode::kMessageTooLarge:
-    case ErrorCode::kRecordListTooLarge:
+    case ErrorCode::kRecordListTooLarge: return record_count == 1 ? Kind::kRefused : Kind::kRetrySlowly;
     case ErrorCode::kInvalidTimestamp:
-    case ErrorCode::kUnsupportedForMessageFormat:
-    case ErrorCode::kUnsupportedCompressionType:
     case ErrorCode::kInvalidRecord: return Kind::kRefused;
+    case ErrorCode::kUnsupportedForMessageFormat:
+    case ErrorCode::kUnsupportedCompressionType: return Kind::kRetrySlowly;
     case ErrorCode::kInvalidProducerEpoch:
     case ErrorCode::kProducerFenced: return Kind::kFenced;
     case ErrorCode::kOutOfOrderSequenceNumber:
     case ErrorCode::kUnknownProducerId: return Kind::kGap;
+    case ErrorCode::kCorruptMessage: return Kind::kRetry;  // on the way: its CRC was right here
     // Someone has to change something at the cluster: ask seldom.
     default: return retriable(code) ? Kind::kRetry : Kind::kRetrySlowly;
   }
@@ -170,7 +171,7 @@ bool UplinkCore::send_one_request(MonoTime now) {
     leader = leader_of(*partition);
     flight.bytes += size;
     in_flight_bytes_ += size;
-    flight.items.push_back({partition->destination, batch->info.id});
+    flight.items.push_back({partition->destination, batch->info.id, batch->info.record_count});
     batches.push_back(batch);
     partition->queue.mark_sent();
     turn_ = partition->destination;
@@ -213,7 +214,7 @@ void UplinkCore::produce_done(MonoTime now, UplinkRequestId id,
 
 void UplinkCore::settle(MonoTime now, Partition& partition, const Flight::Item& item,
                         const ProduceOutcome& outcome) {
-  const auto kind = kind_of(outcome.error);
+  const auto kind = kind_of(outcome.error, item.record_count);
   if (kind == Kind::kAcked) {
     partition.backoff = {};
     partition.gaps = 0;

@@ -119,6 +119,7 @@ class UplinkCore {
     struct Item {
       TopicPartition destination;
       BatchId id{0};
+      std::int32_t record_count = 0;
     };
     std::vector<Item> items;
     std::size_t bytes = 0;

@@ -12,7 +12,7 @@ namespace tributary {
 
 /// Why the uplink gives batches back.
 enum class Setback {
-  kRefused,  // the leader refuses this one for good: too large, an invalid record
+  kRefused,  // the leader refuses this one for good: too large by itself, an invalid record
   kFenced,   // the cluster knows a higher epoch of its producer id: another gateway uses this identity
              // (a copied data folder), or this one was put back to an older state
   kGap,      // the log ends before its sequence: the cluster has lost what it had acknowledged, or the
@@ -60,8 +60,9 @@ class UplinkPort {
   virtual void want_topic(const std::string& topic, std::int32_t partitions) = 0;
 
   /// Takes a batch and sends it until it is acknowledged, for ever: a lost connection, a moved leader,
-  /// a timeout or an error code are retried with jittered back-off, with the same bytes.
-  /// For what cannot get into the log so see on_setback.
+  /// a timeout or an error code are retried with jittered back-off, with the same bytes. So is what
+  /// someone can mend at the cluster: a limit below the size of a batch of several records, a codec that
+  /// it does not take. For what cannot be mended see on_setback.
   ///
   /// The caller keeps to this, so that the uplink need not: for one partition batches come in the
   /// order in which they must be in the log, at most kOfferedMax of them are unacknowledged at a time

@@ -55,6 +55,36 @@ TEST_F(UplinkSetbackTest, ARefusedBatchIsToldAndOthersOfItsPartitionAreForgotten
   EXPECT_EQ(last().batches[0].epoch, ProducerEpoch(1));
 }
 
+TEST_F(UplinkSetbackTest, OnlyWhatIsABatchsOwnFaultIsRefused) {
+  for (const auto code : {ErrorCode::kMessageTooLarge, ErrorCode::kRecordListTooLarge, ErrorCode::kCorruptMessage,
+                          ErrorCode::kUnsupportedCompressionType, ErrorCode::kUnsupportedForMessageFormat}) {
+    SCOPED_TRACE(fmt::format("{}", code));
+    if (actions_.metadata.empty()) reach_both();
+    actions_.said.clear();
+    const auto id = static_cast<std::int64_t>(actions_.produces.size()) + 100;
+    offer(id, kFirst, 100, 2);
+    tick();
+    for (int i = 0; i < 12; ++i) {
+      answer(last(), code);
+      await_produce();
+      EXPECT_EQ(last().batches[0].id, BatchId(id));
+    }
+    EXPECT_TRUE(actions_.setbacks.empty());
+    EXPECT_GE(actions_.said.size(), 1u);
+    EXPECT_LE(actions_.said.size(), 5u);  // one a minute
+    answer(last());
+  }
+}
+
+TEST_F(UplinkSetbackTest, ASingleRecordThatIsTooLargeIsRefused) {
+  reach_both();
+  offer(1);
+  tick();
+  answer(last(), ErrorCode::kMessageTooLarge);
+  ASSERT_EQ(actions_.setbacks.size(), 1u);
+  EXPECT_EQ(actions_.setbacks[0].setback, Setback::kRefused);
+}
+
 TEST_F(UplinkSetbackTest, AFenceStopsItsPartitionAndNoOther) {
   reach_both();
   offer(1, kFirst);
