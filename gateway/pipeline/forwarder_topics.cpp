@@ -9,6 +9,7 @@ void Forwarder::partition_count(const std::string& name, std::int32_t count) {
   auto& topic = topic_of(name);
   topic.count_known = true;
   if (topic.mapping.existing == count) return;
+  uplink_.want_topic(name, count);  // should it be deleted, and made anew by the uplink
   if (!topic.mapping_persisted && !backlog(topic)) {
     topic.mapping = {count, count};
     return;
@@ -33,7 +34,7 @@ void Forwarder::apply_setbacks() {
       case Setback::kRefused: give_up_refused(partition, id, reason); break;
       case Setback::kFenced: renew_producer(partition, reason); break;
       case Setback::kGap:
-        log_warning("pipeline", "the cluster's log ends before what it had acknowledged, a new epoch begins",
+        log_warning("pipeline", "the cluster's log lacks what it had acknowledged, a new epoch begins",
                     {{"partition", fmt::to_string(partition.destination)}, {"reason", reason}});
         break;
     }

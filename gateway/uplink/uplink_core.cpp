@@ -65,6 +65,7 @@ void UplinkCore::offer(MonoTime now, SealedBatch batch) {
     if (topics_.try_emplace(destination.topic).second) ask_metadata(now);
   }
   partition->queue.push(std::move(batch));
+  give_back_if_gone(*partition);
 }
 
 void UplinkCore::connection_changed(MonoTime now) {
@@ -253,6 +254,17 @@ void UplinkCore::finish(Partition& partition) {
     const auto verdict = partition.verdicts.at(*id);
     give_back(partition, *id, verdict.setback, verdict.reason);
   }
+  give_back_if_gone(partition);
+}
+
+// A topic that has a partition less was deleted and made anew: with the log went what was sent to it.
+void UplinkCore::give_back_if_gone(Partition& partition) {
+  const auto& leaders = topics_.at(partition.destination.topic).leaders;
+  const auto index = static_cast<std::size_t>(partition.destination.partition.value());
+  const auto oldest = partition.queue.oldest();
+  if (leaders.empty() || index < leaders.size() || partition.queue.in_flight() > 0 || !oldest) return;
+  give_back(partition, *oldest, Setback::kGap,
+            fmt::format("{} is gone: the topic has {} partitions", partition.destination, leaders.size()));
 }
 
 void UplinkCore::give_back(Partition& partition, BatchId id, Setback setback, const std::string& reason) {
@@ -320,6 +332,8 @@ void UplinkCore::learn_topic(MonoTime now, const TopicView& view) {
     leaderless = leaderless || (view.leaders[i] == BrokerId(-1) && !partition->second->queue.empty());
   }
   if (leaderless) ask_metadata(now + options_.retry_min * 5);
+  for (auto& [destination, partition] : partitions_)
+    if (destination.topic == view.name) give_back_if_gone(*partition);
 }
 
 void UplinkCore::create_topic(MonoTime now, const std::string& name, Topic& topic) {

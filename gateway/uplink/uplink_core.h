@@ -133,6 +133,7 @@ class UplinkCore {
   void settle(MonoTime now, Partition& partition, const Flight::Item& item, const ProduceOutcome& outcome);
   void settle_gap(Partition& partition, BatchId id, const std::string& reason);
   void finish(Partition& partition);
+  void give_back_if_gone(Partition& partition);
   void give_back(Partition& partition, BatchId id, Setback setback, const std::string& reason);
   void learn_topic(MonoTime now, const TopicView& view);
   void ask_metadata(MonoTime not_before);

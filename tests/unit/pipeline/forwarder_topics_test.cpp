@@ -45,6 +45,25 @@ TEST_F(ForwarderTest, FewerRealPartitionsThanAssumedTakeTheBacklogInOrder) {
   EXPECT_EQ(buffer_->mapping("readings")->existing, 3);
 }
 
+TEST_F(ForwarderTest, ATopicMadeAnewWithFewerPartitionsTakesWhatWasInFlightForThoseThatAreGone) {
+  start();
+  cluster_answers();
+  for (int i = 0; i < 40; ++i) store(i);
+  advance_and_step(milliseconds(5));
+  ASSERT_EQ(uplink_->offered(), 4u);
+  cluster_.topics["readings"] = 2;
+  cluster_answers();
+  EXPECT_EQ(uplink_->wanted["readings"], 2);  // should it be deleted once more
+  for (const std::int32_t gone : {2, 3}) {
+    const auto id = uplink_->give_back({"readings", PartitionIndex(gone)});
+    forwarder_->setback(id.value(), Setback::kGap, "the partition is gone");
+  }
+  step();
+  deliver_all();
+  expect_complete();
+  EXPECT_EQ(buffer_->mapping("readings"), (PartitionMapping{2, 2}));
+}
+
 TEST_F(ForwarderTest, ABatchThatTheClusterRefusesIsKeptAsideAndTheRestGoesOnUnderANewEpoch) {
   cluster_.topics["readings"] = 1;
   routes_ = RouteTable::make({parse_route("sensors/+/+ -> readings partitions=1").value()}).value();

@@ -165,6 +165,48 @@ TEST_F(UplinkSetbackTest, BatchesThatTheLogHasBehindAGapAreAcknowledgedBeforeItI
   EXPECT_EQ(actions_.acks, (Ids{1, 4, 5}));
 }
 
+// The topic was made anew with one partition instead of two.
+TEST_F(UplinkSetbackTest, ThePartitionThatIsGoneIsGivenBackOnceItsFlightHasLanded) {
+  reach_both();
+  offer(1, kSecond);
+  offer(2, kSecond);
+  offer(3, kFirst);
+  tick();
+  core_.connection_changed(now_);
+  tick();
+  metadata({{"readings", ErrorCode::kNone, {BrokerId(0)}}});
+  EXPECT_EQ(actions_.counts.back().second, 1);
+  EXPECT_TRUE(actions_.setbacks.empty());
+  answer(last(), ErrorCode::kUnknownTopicOrPartition);
+  ASSERT_EQ(actions_.setbacks.size(), 1u);
+  EXPECT_EQ(actions_.setbacks[0].id, 1);
+  EXPECT_EQ(actions_.setbacks[0].setback, Setback::kGap);
+  offer(4, kSecond);  // of the same epoch: offered before it was known
+  tick();
+  EXPECT_EQ(actions_.setbacks.size(), 1u);
+  EXPECT_EQ(core_.unacknowledged(), 1u);
+}
+
+TEST_F(UplinkSetbackTest, WhatIsOfferedForAPartitionThatIsNotThereIsGivenBackAtOnce) {
+  reach({BrokerId(0)});
+  offer(1, kSecond);
+  ASSERT_EQ(actions_.setbacks.size(), 1u);
+  EXPECT_EQ(actions_.setbacks[0].id, 1);
+}
+
+// While it is deleted and made anew nobody knows how many it will have.
+TEST_F(UplinkSetbackTest, ATopicThatIsNotThereGivesNothingBack) {
+  reach_both();
+  offer(1, kSecond);
+  tick();
+  answer(last(), ErrorCode::kUnknownTopicOrPartition);
+  metadata({{"readings", ErrorCode::kUnknownTopicOrPartition, {}}});
+  offer(2, kSecond);
+  tick();
+  EXPECT_TRUE(actions_.setbacks.empty());
+  EXPECT_EQ(core_.unacknowledged(), 2u);
+}
+
 TEST_F(UplinkSetbackTest, ABatchBehindAFailedOneMayBeOutOfOrderAsOftenAsItLikes) {
   reach_both();
   offer(1);
