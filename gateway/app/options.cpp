@@ -30,7 +30,9 @@ void GatewayOptions::declare(Settings& settings) {
   settings.add("durable_within", durable_within,
                "A reading that the cluster does not acknowledge in this time is written to flash")
       .range("50ms", "1h");
-  settings.add("linger", linger, "How long a reading waits for company while the uplink is idle").range("0ms", "10s");
+  settings.add("linger", linger,
+               "How long a reading waits for company while the uplink is idle; at most half of durable_within")
+      .range("0ms", "10s");
   settings.bytes("batch_bytes", batch_bytes, "Size of a batch before compression, at most").range("1KiB", "900KiB");
   settings.add("compression", compression, "Codec of the batches").choices({"none", "gzip", "snappy", "lz4", "zstd"});
   settings.bytes("payload_bytes_max", payload_bytes_max,
@@ -39,7 +41,9 @@ void GatewayOptions::declare(Settings& settings) {
       .range("1KiB", "1000KB");
   settings.add("create_topics", create_topics, "Create log topics that do not exist");
 
-  settings.bytes("intake_bytes", intake_bytes_max, "Readings held on tmpfs, at most; never more than 60 % of it").flag("--intake-bytes").range("1MiB", "64GiB");
+  settings.bytes("intake_bytes", intake_bytes_max, "Readings held on tmpfs, at most; never more than 60 % of it")
+      .flag("--intake-bytes")
+      .range("1MiB", "64GiB");
   settings.add("intake_allow_disk", intake_allow_disk,
                "Take an intake folder that is not on tmpfs: every reading is then a write to it");
   settings.bytes("buffer.bytes", buffer_bytes_max, "Flash used for batches, at most").range("64KiB", "16TiB");
@@ -65,6 +69,12 @@ void GatewayOptions::declare(Settings& settings) {
   settings.check([this]() -> Result<> {
     RETURN_IF_ERROR(route_table());
     if (cluster.empty()) return fail(Errc::kInvalidArgument, "cluster: give at least one address");
+    if (linger > durable_within / 2) {
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("linger: {} is more than half of durable_within ({}): readings would be written to "
+                              "flash before the cluster can acknowledge them",
+                              format_duration(linger), format_duration(durable_within)));
+    }
     return {};
   });
   settings.example("tributary-gateway --route 'sensors/+/+ -> readings'",

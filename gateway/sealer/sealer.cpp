@@ -102,7 +102,7 @@ MonoTime Sealer::age_known_since(MonoTime received, MonoTime now) const {
 MonoTime Sealer::due(UplinkLoad load) const {
   if (empty()) return MonoTime::max();
   if (full_) return MonoTime::min();
-  return oldest_received_ + (load == UplinkLoad::kIdle ? options_.linger : seal_age());
+  return oldest_received_ + (load == UplinkLoad::kIdle ? std::min(options_.linger, seal_age() / 2) : seal_age());
 }
 
 std::optional<MonoTime> Sealer::oldest_received() const {

@@ -40,7 +40,8 @@ class Sealer {
   [[nodiscard]] bool add(ReadingId id, const ReadingView& reading, PartitionIndex partition, MonoTime now);
 
   /// When the readings must be sealed: at once if full; `linger` after the oldest was received if the
-  /// uplink is idle; otherwise when its age leaves the rest of durable_within to make it durable, which
+  /// uplink is idle (half of seal_age() at most: what is sealed later would be due for flash before the
+  /// cluster could acknowledge it); otherwise when its age leaves the rest of durable_within to make it durable, which
   /// is seal_age(). Later than any time if there is none.
   [[nodiscard]] MonoTime due(UplinkLoad load) const;
   [[nodiscard]] Duration seal_age() const { return options_.durable_within * 7 / 10; }

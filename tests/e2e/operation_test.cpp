@@ -82,6 +82,12 @@ TEST(Operation, ABrokenConfigurationEndsWithTwoAndNamesFileAndLine) {
   }
 }
 
+TEST(Operation, AGatewayRefusesALingerThatDurableWithinDoesNotAllow) {
+  const auto finished = run({program_path("tributary-gateway"), "--route", "a/+ -> a", "--linger", "600ms"});
+  EXPECT_EQ(finished.exit_code, kExitUsage);
+  EXPECT_TRUE(contains(finished.errors, "linger") && contains(finished.errors, "durable_within")) << finished.errors;
+}
+
 TEST(Operation, EveryProgramHasHelpWithExamplesAndAVersion) {
   for (const auto* program : {"tributary-broker", "tributary-gateway", "tributary-fleet", "tributary"}) {
     const auto help = run({program_path(program), "--help"});

@@ -51,6 +51,17 @@ TEST_F(SealerTest, IdleUplinkSealsAfterTheLingerBusyAndDownAfterTheSealAge) {
   EXPECT_EQ(sealer_.due(UplinkLoad::kDown), MonoTime::max());
 }
 
+TEST_F(SealerTest, AnIdleUplinkIsGivenWhatWouldSoonBeDueForFlashHoweverLongTheLinger) {
+  SealerOptions options;
+  options.linger = std::chrono::seconds(2);
+  options.durable_within = milliseconds(1000);
+  Sealer sealer(options);
+  ReadingView reading;
+  reading.received = clock_.mono_now();
+  ASSERT_TRUE(sealer.add(ReadingId(1), reading, PartitionIndex(0), clock_.mono_now()));
+  EXPECT_EQ(sealer.due(UplinkLoad::kIdle), reading.received + milliseconds(350));
+}
+
 TEST_F(SealerTest, ABatchHoldsItsRecordsWithKeyHeadersAndReceiveTime) {
   properties_ = {{"unit", "C"}, {"unit", "K"}};
   ASSERT_TRUE(add("one"));
