@@ -1,5 +1,7 @@
 #include "gateway/app/gateway.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "common/config/exit_codes.h"
@@ -95,6 +97,10 @@ Result<> Gateway::Parts::open_stores() {
                 {{"folder", intake_options.folder},
                  {"asked", options.intake_bytes_max},
                  {"held_at_most", intake_bounds.bytes_max}});
+  }
+  if (const auto why = why_it_may_vanish(intake_options.folder, geteuid()); !why.empty()) {
+    log_warning("gateway", "the intake's folder may be removed under the running gateway: choose another (--intake)",
+                {{"folder", intake_options.folder}, {"why", why}});
   }
   ASSIGN_OR_RETURN(const bool on_tmpfs, is_on_tmpfs(intake_options.folder));
   if (!on_tmpfs) {

@@ -20,7 +20,7 @@ void GatewayOptions::declare(Settings& settings) {
   settings.add("data", data, "The folder on flash: identity and buffer").placeholder("DIR");
   settings.add("intake", intake, "The folder on tmpfs for readings that are not sealed and sent yet")
       .placeholder("DIR")
-      .default_text("found under $XDG_RUNTIME_DIR, /run/tributary or /dev/shm");
+      .default_text("found under /run/tributary, $XDG_RUNTIME_DIR or /dev/shm");
   settings.add("http", http, "Health and Prometheus metrics");
   settings.flag_only("--route", route_texts,
                      "\"FILTER -> TOPIC [key=TEMPLATE] [qos=0|1] [partitions=N]\"")

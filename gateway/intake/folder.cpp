@@ -28,15 +28,19 @@ Result<IntakeBounds> intake_bounds(const std::string& folder, std::size_t asked)
   return IntakeBounds{std::min(asked, size / 10 * 6), std::min(size / 8, kRoomMax)};
 }
 
-Result<std::string> find_intake_folder(const std::string& data_folder) {
-  std::error_code ignored;
-  const auto absolute = std::filesystem::weakly_canonical(data_folder, ignored).string();
-  const auto name = fmt::format("tributary-{:08x}", crc32c(as_bytes(absolute)));
-  std::vector<std::string> roots;
+std::vector<std::string> default_intake_roots() {
+  std::vector<std::string> roots{"/run/tributary"};
   if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime == '/') {
     roots.emplace_back(runtime);
   }
-  roots.insert(roots.end(), {"/run/tributary", "/dev/shm"});
+  roots.emplace_back("/dev/shm");
+  return roots;
+}
+
+Result<std::string> find_intake_folder(const std::string& data_folder, const std::vector<std::string>& roots) {
+  std::error_code ignored;
+  const auto absolute = std::filesystem::weakly_canonical(data_folder, ignored).string();
+  const auto name = fmt::format("tributary-{:08x}", crc32c(as_bytes(absolute)));
   // A folder that holds an intake already wins: the environment may differ from the last start's.
   for (const auto& root : roots) {
     if (std::filesystem::exists(fmt::format("{}/{}/intake.db", root, name), ignored)) {
@@ -44,7 +48,8 @@ Result<std::string> find_intake_folder(const std::string& data_folder) {
     }
   }
   for (const auto& root : roots) {
-    if (root == "/run/tributary") mkdir(root.c_str(), 0750);  // root may, others find it or not
+    const auto parent_on_tmpfs = is_on_tmpfs(std::filesystem::path(root).parent_path());
+    if (parent_on_tmpfs && *parent_on_tmpfs) mkdir(root.c_str(), 0750);  // who may not finds it or not
     const auto on_tmpfs = is_on_tmpfs(root);
     if (on_tmpfs && *on_tmpfs && access(root.c_str(), W_OK | X_OK) == 0) {
       return fmt::format("{}/{}", root, name);
@@ -53,6 +58,20 @@ Result<std::string> find_intake_folder(const std::string& data_folder) {
   return fail(Errc::kNotFound,
               fmt::format("no writable tmpfs among {}: name a folder on tmpfs with --intake",
                           fmt::join(roots, ", ")));
+}
+
+std::string why_it_may_vanish(const std::string& folder, std::uint32_t uid) {
+  constexpr std::uint32_t kFirstUserId = 1000;  // systemd's default: those below are the system's
+  std::error_code ignored;
+  const auto path = std::filesystem::weakly_canonical(folder, ignored).string() + "/";
+  if (path.starts_with("/run/user/")) {
+    return "it is removed when the user's last session ends, unless the user lingers (loginctl enable-linger)";
+  }
+  if (path.starts_with("/dev/shm/") && uid >= kFirstUserId) {
+    return "what is no system user's there is removed when the user's last session ends, unless logind.conf has "
+           "RemoveIPC=no or the user lingers (loginctl enable-linger)";
+  }
+  return {};
 }
 
 }  // namespace tributary

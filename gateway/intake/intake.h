@@ -133,10 +133,19 @@ class Intake {
   std::unique_ptr<State> state_;
 };
 
-/// Where the intake goes when nobody says: a subfolder of $XDG_RUNTIME_DIR, /run/tributary or
-/// /dev/shm, the first that is a writable tmpfs; its name is derived from the absolute `data_folder`, so
-/// that a restarted gateway finds it again and two gateways do not meet. kNotFound if there is none.
-[[nodiscard]] Result<std::string> find_intake_folder(const std::string& data_folder);
+/// /run/tributary, $XDG_RUNTIME_DIR if it is set, /dev/shm: in the order of how sure they are to stay.
+[[nodiscard]] std::vector<std::string> default_intake_roots();
+
+/// Where the intake goes when nobody says: a subfolder of one of `roots`, of the first that has one with an
+/// intake in it, else of the first that is a writable tmpfs (made if its parent allows); its name is derived from
+/// the absolute `data_folder`, so that a restarted gateway finds it again and two gateways do not meet. kNotFound
+/// if there is none.
+[[nodiscard]] Result<std::string> find_intake_folder(
+    const std::string& data_folder, const std::vector<std::string>& roots = default_intake_roots());
+
+/// Why the folder may be removed while the machine is up, by systemd-logind when the last session of the user `uid`
+/// ends; empty if it stays.
+[[nodiscard]] std::string why_it_may_vanish(const std::string& folder, std::uint32_t uid);
 
 /// What the marks of back-pressure may be for an intake in a folder. Everything that a gateway has on
 /// its tmpfs beside what IntakeLevel counts must fit as well: WAL, SQLite's pages, the redelivery window.

@@ -294,6 +294,38 @@ TEST_F(IntakeTest, TheFolderIsFoundAgainAndDiffersByDataFolder) {
   EXPECT_NE(*one, find_intake_folder("/data/two").value());
 }
 
+TEST_F(IntakeTest, TheFirstTmpfsIsTakenUnlessOneHasTheIntakeAlready) {
+  const auto first = options_.folder + "/first";
+  const auto second = options_.folder + "/second";
+  const std::vector<std::string> roots{"/proc/none", "/var/nowhere/run", first, second};
+  EXPECT_TRUE(find_intake_folder("/data", roots)->starts_with(first + "/tributary-"));
+  options_.folder = find_intake_folder("/data", {second}).value();
+  open();
+  EXPECT_EQ(find_intake_folder("/data", roots).value(), options_.folder);
+  EXPECT_EQ(find_intake_folder("/data", {"/proc/none"}).error().code, Errc::kNotFound);
+  intake_.reset();
+  options_.folder = std::filesystem::path(first).parent_path();
+}
+
+TEST_F(IntakeTest, TheRootsThatLogindLeavesAloneComeFirst) {
+  const char* former = getenv("XDG_RUNTIME_DIR");
+  const std::optional<std::string> kept = former == nullptr ? std::nullopt : std::optional<std::string>(former);
+  setenv("XDG_RUNTIME_DIR", "/run/user/1000", 1);
+  EXPECT_EQ(default_intake_roots(), (std::vector<std::string>{"/run/tributary", "/run/user/1000", "/dev/shm"}));
+  unsetenv("XDG_RUNTIME_DIR");
+  EXPECT_EQ(default_intake_roots(), (std::vector<std::string>{"/run/tributary", "/dev/shm"}));
+  if (kept) setenv("XDG_RUNTIME_DIR", kept->c_str(), 1);
+}
+
+TEST_F(IntakeTest, FoldersThatALogoutRemovesAreTold) {
+  EXPECT_FALSE(why_it_may_vanish("/run/user/0/tributary-1", 0).empty());
+  EXPECT_FALSE(why_it_may_vanish("/run/user/1000", 1000).empty());
+  EXPECT_FALSE(why_it_may_vanish("/dev/shm/tributary-1", 1000).empty());
+  EXPECT_TRUE(why_it_may_vanish("/dev/shm/tributary-1", 999).empty());
+  EXPECT_TRUE(why_it_may_vanish("/run/tributary/tributary-1", 1000).empty());
+  EXPECT_TRUE(why_it_may_vanish("/var/lib/intake", 1000).empty());
+}
+
 // A child stores numbered readings, seals them, and drops sealed batches, until it is killed at a random
 // moment. What it reported as stored is there, once and in order.
 class KilledChild {
