@@ -69,6 +69,7 @@ struct NngClientOptions {
 /// Requests wait for the connection until their timeout. If one times out on a connection that has brought
 /// no whole answer in all its time, another connection is made; what was sent on the silent one completes
 /// with kUnavailable. That is left for a minute (at most two are), since closing it could hang nng.
+/// For the same reason the channel's destruction waits up to 100 ms for answers that are on their way.
 [[nodiscard]] Result<std::unique_ptr<RequestChannel>> connect_nng(const std::string& url,
                                                                   NngClientOptions options = {});
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <vector>
@@ -25,6 +26,9 @@ Duration reap_patience() { return nng_reaper_is_stuck() ? kReapPatienceStuck : k
 /// Connections that were given up while they stood are kept for so long, and no more of them than that.
 constexpr std::chrono::seconds kSilentKept{60};
 constexpr std::ptrdiff_t kSilentKeptMax = 2;
+
+/// How long closing lets answers come in: nng hangs easily in closing a connection that receives.
+constexpr std::chrono::milliseconds kRestMax{100};
 
 nng_duration milliseconds_until(MonoTime deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - system_clock().mono_now());
@@ -93,6 +97,7 @@ class NngChannel final : public RequestChannel {
 
   void start(Slot& slot, Waiting request);          // under mutex_
   void start_waiting();                             // under mutex_
+  [[nodiscard]] std::deque<Waiting> take_waiting();
   Slot* free_slot();                                // under mutex_; null if all are busy
   void schedule_timer(MonoTime no_later_than);      // under mutex_
   void connection_lost(MonoTime now);               // under mutex_
@@ -119,7 +124,9 @@ class NngChannel final : public RequestChannel {
   std::atomic<bool> connected_{false};
 
   std::mutex mutex_;
-  bool closing_ = false;
+  bool ending_ = false;   // nothing is sent any more
+  bool closing_ = false;  // and no answer is awaited
+  std::condition_variable completed_;  // a request of lane_, while ending_
   Lane lane_;
   std::uint64_t generation_ = 1;  // of lane_
   std::vector<Lane> retired_;  // replaced; some of their slots are busy, or their connection stands
@@ -190,7 +197,7 @@ NngChannel::Slot* NngChannel::free_slot() {
 }
 
 void NngChannel::start_waiting() {
-  while (!closing_ && !waiting_.empty()) {
+  while (!ending_ && !waiting_.empty()) {
     auto* slot = free_slot();
     if (slot == nullptr) return;
     start(*slot, std::move(waiting_.front()));
@@ -255,6 +262,7 @@ void NngChannel::complete(Slot& slot, Result<SharedBytes> result) {
     if (slot.link == lane_.link.get()) {
       lane_.free_slots.push_back(&slot);
       start_waiting();
+      if (ending_) completed_.notify_all();
     }
   }
   done(std::move(result));
@@ -398,21 +406,27 @@ void NngChannel::timer_done() {
   for (auto& request : failed) request.done(tl::unexpected<Error>(std::move(request.error)));
 }
 
+std::deque<NngChannel::Waiting> NngChannel::take_waiting() {
+  const std::lock_guard lock(mutex_);
+  auto taken = std::exchange(waiting_, {});
+  for (auto& request : std::exchange(rejected_, {})) taken.push_back(std::move(request));
+  return taken;
+}
+
 NngChannel::~NngChannel() {
-  std::deque<Waiting> left;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    ending_ = true;
+    completed_.wait_for(lock, kRestMax, [this] { return !lane_.busy() || lane_.link->gone(); });
     closing_ = true;
-    left = std::exchange(waiting_, {});
-    for (auto& request : rejected_) left.push_back(std::move(request));
-    rejected_.clear();
   }
   // No slot, lane or timer is started any more.
   if (timer_ != nullptr) nng_aio_stop(timer_);
   nng_aio_free(timer_);
   for (auto& lane : retired_) destroy(lane);
   destroy(lane_);
-  for (auto& request : left) request.done(tl::unexpected<Error>(error_of(NNG_ECLOSED)));
+  for (auto left = take_waiting(); !left.empty(); left = take_waiting())  // callbacks may send again
+    for (auto& request : left) request.done(tl::unexpected<Error>(error_of(NNG_ECLOSED)));
 }
 
 }  // namespace

@@ -126,7 +126,12 @@ void NngLink::close() {
     on_change_ = nullptr;
   }
   if (!nng_reaper_is_stuck()) {
-    (void)close_socket(socket_, shared_from_this());
+    if (close_socket(socket_, shared_from_this())) return;
+    std::unique_lock lock(mutex_);
+    auto closed = lost_;
+    closed.push_back(pipe_);
+    lock.unlock();
+    (void)nng_reaper_is_stuck(closed);  // so that others learn of it
     return;
   }
   // nng_close would wait for the reaper. What is left of the socket, and this, is never freed.

@@ -52,15 +52,15 @@ class NngLink : public std::enable_shared_from_this<NngLink> {
   /// transfer could hang nng, so it is better left until it goes. No other connection is made in its place,
   /// and `on_change(false)` tells when it has gone.
   void retire();
-  /// A retired link's connection.
+  /// Whether there is no connection, not even one that is about to stand. Of a retired link: any more.
   [[nodiscard]] bool gone() const;
 
   /// Whether a pipe that was lost two seconds ago or longer is still not reaped: this link is dead. Once
   /// true for any link it is taken as true for every lost connection of the process.
   [[nodiscard]] bool dead() const;
 
-  /// Closes the socket, as close_socket; with a stuck reaper only its dialer and pipes. Contexts and aios
-  /// on it must be closed before. Call once.
+  /// Closes the socket, as close_socket, and if that hangs looks whether the reaper is stuck; with a stuck
+  /// reaper only the dialer and the pipes are closed. Contexts and aios on it must be closed before. Call once.
   void close();
 
  private:
