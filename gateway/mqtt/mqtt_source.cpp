@@ -12,6 +12,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "common/base/check.h"
@@ -71,6 +72,8 @@ struct MqttSource::Impl {
 
   std::atomic<bool> ready{false};
   std::atomic<std::uint64_t> connects{0};
+  // Who is thrown out as soon as it is connected says so once a minute, too: see settle().
+  OncePer connected{std::chrono::minutes(1)};
   OncePer unreachable{std::chrono::minutes(1)};
 
   // The control thread's only.
@@ -79,6 +82,7 @@ struct MqttSource::Impl {
   SeededRandom random{random_u64_from_os()};
   Duration backoff{};
   std::chrono::steady_clock::time_point next_attempt{};
+  std::optional<std::chrono::steady_clock::time_point> settled_at;  // unless the connection breaks before
   std::vector<UserProperty> properties;  // the receive thread's only
 
   void run();
@@ -86,6 +90,7 @@ struct MqttSource::Impl {
   void subscribe();
   void disconnect();
   void drop_connection(const std::string& why, bool asked_for);
+  void settle(std::unique_lock<std::mutex>& lock);
   void set_link(Link now) {
     const std::lock_guard guard(mutex);
     link = now;
@@ -134,11 +139,13 @@ void MqttSource::Impl::on_connect(void* context, MQTTAsync_successData5* data) {
   auto& impl = of(context);
   const bool session_present = data->alt.connect.sessionPresent != 0;
   impl.handler.on_connected(session_present);
-  log_info("mqtt", "connected", {{"url", impl.options.url},
-                                 {"client_id", impl.options.client_id},
-                                 {"session_present", session_present}});
+  if (auto turn = impl.connected.turn()) {
+    log_info("mqtt", "connected", {{"url", impl.options.url},
+                                   {"client_id", impl.options.client_id},
+                                   {"session_present", session_present},
+                                   {"unsaid", turn.suppressed}});
+  }
   impl.connects.fetch_add(1, std::memory_order_relaxed);
-  impl.unreachable.reset();
   impl.set_link(Link::kConnected);
 }
 
@@ -154,7 +161,9 @@ void MqttSource::Impl::on_subscribed(void* context, MQTTAsync_successData5* data
                                 reason != nullptr ? reason : "unknown reason"));
     return;
   }
-  impl.set_link(Link::kReady);
+  const std::lock_guard guard(impl.mutex);
+  if (impl.link == Link::kSubscribing) impl.link = Link::kReady;  // else it is being left already
+  impl.changed.notify_all();
 }
 
 // ---- The control thread ------------------------------------------------------------------------------
@@ -246,6 +255,7 @@ void MqttSource::Impl::disconnect() {
 void MqttSource::Impl::drop_connection(const std::string& why, bool asked_for) {
   if (handle != nullptr) MQTTAsync_destroy(&handle);
   handle = nullptr;
+  settled_at.reset();
   const std::lock_guard guard(mutex);
   link = Link::kNone;
   broken = false;
@@ -263,6 +273,22 @@ void MqttSource::Impl::drop_connection(const std::string& why, bool asked_for) {
   const auto jittered = backoff / 2 + Duration(static_cast<std::int64_t>(
                                           random.unit() * static_cast<double>(backoff.count()) / 2));
   next_attempt = std::chrono::steady_clock::now() + jittered;
+}
+
+// Waits while the connection stands. Only one that has stood for a while ends the trouble that was before: a broker
+// that accepts and throws out at once (another client with the same id, a subscription that it refuses) is asked
+// at growing intervals.
+void MqttSource::Impl::settle(std::unique_lock<std::mutex>& lock) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!settled_at) settled_at = now + options.settled_after;
+  if (now < *settled_at) {
+    changed.wait_until(lock, *settled_at);
+    return;
+  }
+  backoff = {};
+  connected.reset();
+  unreachable.reset();
+  changed.wait(lock);
 }
 
 void MqttSource::Impl::run() {
@@ -303,8 +329,9 @@ void MqttSource::Impl::run() {
       lock.lock();
     } else if (link == Link::kDisconnecting) {
       if (changed.wait_for(lock, kStopTimeout) == std::cv_status::timeout) broken = true;
+    } else if (link == Link::kReady) {
+      settle(lock);
     } else {
-      if (link == Link::kReady) backoff = {};
       changed.wait(lock);
     }
   }

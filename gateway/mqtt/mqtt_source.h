@@ -32,6 +32,7 @@ struct MqttOptions {
   std::uint16_t keep_alive_s = 20;
   Duration backoff_min = std::chrono::milliseconds(100);
   Duration backoff_max = std::chrono::seconds(5);
+  Duration settled_after = std::chrono::seconds(5);  // a connection that stood so long resets the back-off
 };
 
 /// Views into the library's memory, valid during the call.
@@ -65,7 +66,8 @@ class MqttSource {
   ~MqttSource();  // stops
 
   /// kInvalidArgument for a URL or subscription that can never work. Connects in the background, and
-  /// again with jittered back-off for as long as it takes; says once a minute what is wrong.
+  /// again with jittered back-off for as long as it takes; says once a minute what is wrong, also
+  /// if the broker accepts every connection and ends it at once.
   [[nodiscard]] Result<> start(bool paused = false);
 
   /// Disconnects, so that the broker queues. Returns at once: up to receive_maximum messages may still

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "tests/support/eventually.h"
@@ -197,6 +198,41 @@ TEST_F(MqttSourceTest, StartedPausedItTakesNothingUntilResumed) {
   EXPECT_FALSE(source.ready());
   source.resume();
   EXPECT_TRUE(eventually(10s, [&] { return source.ready(); }));
+}
+
+TEST_F(MqttSourceTest, ThrownOutByAnotherWithItsClientIdItComesBackEverMoreSlowlyAndSaysItOnce) {
+  options_.backoff_max = 10s;
+  options_.settled_after = 1min;
+  testing::internal::CaptureStderr();
+  {
+    MqttSource source(options_, recorder_);
+    ASSERT_TRUE(source.start());
+    ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+    const auto begun = std::chrono::steady_clock::now();
+    for (std::uint64_t times = 1; times <= 5; ++times) {
+      publish("x", {"-i", options_.client_id});
+      ASSERT_TRUE(eventually(10s, [&] { return source.connects() > times && source.ready(); })) << times;
+    }
+    // Half of 100, 200, ... 1600 ms at least.
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, 1550ms);
+  }
+  const auto log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 2) << log;
+}
+
+TEST_F(MqttSourceTest, AConnectionThatStoodForAWhileEndsTheTroubleBefore) {
+  options_.backoff_min = 50ms;
+  options_.backoff_max = 60s;
+  options_.settled_after = 0ms;
+  test::TcpProxy proxy(mosquitto_.port());
+  options_.url = fmt::format("tcp://127.0.0.1:{}", proxy.port());
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  for (std::uint64_t cuts = 1; cuts <= 12; ++cuts) {  // unsettled, the last would be waited for for a minute
+    ASSERT_TRUE(eventually(10s, [&] { return source.ready(); })) << cuts;
+    proxy.cut();
+    ASSERT_TRUE(eventually(10s, [&] { return source.connects() > cuts; })) << cuts;
+  }
 }
 
 TEST_F(MqttSourceTest, WhatIsOverThePacketSizeTheBrokerDropsAndTheSessionGoesOn) {
