@@ -98,12 +98,30 @@ std::optional<IntakeBinding> Intake::binding() const {
   return state_->bound;
 }
 
+bool Intake::is_of_former_boot() const {
+  const auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  if (!s.is_bound || (s.on_tmpfs && s.bound_in_boot.empty())) return false;
+  return s.bound_in_boot.empty() || s.bound_in_boot != s.boot_id;
+}
+
+Result<> Intake::unbind() {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+  RETURN_IF_ERROR(s.database.execute("DELETE FROM acked_on_flash; UPDATE state SET bound = 0"));
+  RETURN_IF_ERROR(transaction.commit());
+  s.is_bound = false;
+  return {};
+}
+
 Result<> Intake::bind(const IntakeBinding& binding, const std::vector<NextSequence>& sequences,
                       BatchId last_id) {
   auto& s = *state_;
   const std::lock_guard guard(s.mutex);
   const auto next_id = std::max(s.next_batch_id, last_id + 1);
   ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+  RETURN_IF_ERROR(s.set_boot.bind(1, s.boot_id).run());
   RETURN_IF_ERROR(s.database.execute("UPDATE destinations SET next_sequence = 0"));
   if (s.is_bound && s.bound.nonce != binding.nonce) {
     RETURN_IF_ERROR(s.database.execute("DELETE FROM acked_on_flash"));  // of another flash buffer
@@ -124,6 +142,7 @@ Result<> Intake::bind(const IntakeBinding& binding, const std::vector<NextSequen
   for (const auto& [destination, entry] : continued) s.destinations[destination] = entry;
   s.bound = binding;
   s.is_bound = true;
+  s.bound_in_boot = s.boot_id;
   s.next_batch_id = next_id;
   return {};
 }

@@ -20,6 +20,7 @@ struct IntakeOptions {
   bool allow_disk = false;      // take a folder that is not on tmpfs, with a warning by the caller
   std::size_t window = 1024;    // readings among which a redelivery is looked for; above MQTT's
                                 // receive maximum
+  std::optional<std::string> boot_id;  // of the running system: read from /proc if not given
 };
 
 enum class StoreOutcome { kStored, kRedelivery };
@@ -46,8 +47,8 @@ struct IntakeLevel {
 /// for longer than one transaction.
 ///
 /// Durability: a call that returned success survives the end of the process at any later moment
-/// (kill -9); nothing survives the end of the operating system. A call that never returned has
-/// happened wholly or not at all.
+/// (kill -9); nothing survives the end of the operating system, or, on a disk, nobody knows how much: what
+/// is there may be seconds older than the end was. A call that never returned has happened wholly or not at all.
 class Intake {
  public:
   /// Opens or creates. kLocked if another process has it, kUnsupported for another format version,
@@ -72,7 +73,13 @@ class Intake {
   /// Nothing for a fresh intake.
   [[nodiscard]] std::optional<IntakeBinding> binding() const;
 
-  /// Binds to a producer: what is sealed from now on carries its epoch, with these next sequences and
+  /// True if it was bound before the operating system started last, and not since: it may have sealed,
+  /// with sequences that it would use again, what it does not know of any more.
+  [[nodiscard]] bool is_of_former_boot() const;
+  /// As if it had never been bound; the readings and batches that it holds stay. One transaction.
+  [[nodiscard]] Result<> unbind();
+
+  /// Binds to a producer, in this boot: what is sealed from now on carries its epoch, with these next sequences and
   /// 0 for every other partition, and ids above `last_id`. Batches that are sealed already keep their
   /// stamps.
   [[nodiscard]] Result<> bind(const IntakeBinding& binding, const std::vector<NextSequence>& sequences,

@@ -1,5 +1,7 @@
 // The intake's tables, and how they are read at start.
 
+#include <fstream>
+
 #include "common/env/file_system.h"
 #include "gateway/intake/intake_state.h"
 
@@ -36,6 +38,18 @@ CREATE TABLE acked_on_flash(id INTEGER PRIMARY KEY);
 PRAGMA user_version=1;
 )";
 
+/// A table of its own: files of before it was noted are taken, and programs of before take the file.
+constexpr const char* kBootTable =
+    "CREATE TABLE IF NOT EXISTS boot(id INTEGER PRIMARY KEY CHECK(id = 1), bound_in TEXT NOT NULL)";
+
+/// proc(5); empty if there is none.
+std::string running_boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
 }  // namespace
 
 Result<> Intake::State::prepare() {
@@ -61,6 +75,7 @@ Result<> Intake::State::prepare() {
   RETURN_IF_ERROR(make(set_sequence, "UPDATE destinations SET next_sequence = ? WHERE id = ?"));
   RETURN_IF_ERROR(make(set_cursor, "UPDATE state SET sealed_up_to = ?, next_batch_id = ?"));
   RETURN_IF_ERROR(make(delete_sealed, "DELETE FROM sealed WHERE id = ?"));
+  RETURN_IF_ERROR(make(set_boot, "INSERT OR REPLACE INTO boot VALUES(1, ?)"));
   RETURN_IF_ERROR(make(select_bytes, "SELECT bytes FROM sealed WHERE id = ?"));
   RETURN_IF_ERROR(make(insert_acked, "INSERT OR IGNORE INTO acked_on_flash VALUES(?)"));
   return make(delete_acked, "DELETE FROM acked_on_flash WHERE id = ?");
@@ -79,6 +94,11 @@ Result<> Intake::State::load() {
     sealed_up_to = read_up_to = newest = ReadingId(row.integer(4));
     next_batch_id = BatchId(row.integer(5));
     window_start = row.integer(6);
+  }
+  {
+    ASSIGN_OR_RETURN(auto row, database.prepare("SELECT bound_in FROM boot"));
+    ASSIGN_OR_RETURN(const bool found, row.step());
+    if (found) bound_in_boot = row.text(0);
   }
   ASSIGN_OR_RETURN(auto topics, database.prepare("SELECT id, name FROM topics"));
   for (;;) {
@@ -147,6 +167,8 @@ Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options) {
   }
   ASSIGN_OR_RETURN(auto lock, FolderLock::acquire(options.folder));
   auto state = std::make_unique<State>(std::move(lock), options.folder);
+  state->boot_id = options.boot_id ? *options.boot_id : running_boot_id();
+  state->on_tmpfs = on_tmpfs;
   state->deliveries = DeliveryWindow(options.window);
   const auto path = options.folder + "/intake.db";
   const auto opened = [&]() -> Result<> {
@@ -162,6 +184,7 @@ Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options) {
       return fail(Errc::kUnsupported, fmt::format("{}: format version {}, this program knows {}", path,
                                                   version, kFormatVersion));
     }
+    RETURN_IF_ERROR(state->database.execute(kBootTable));
     RETURN_IF_ERROR(state->prepare());
     return state->load();
   }();

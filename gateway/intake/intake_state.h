@@ -21,6 +21,8 @@ struct Intake::State {
 
   FolderLock lock;
   const std::string folder;
+  std::string boot_id;  // empty if nobody knows
+  bool on_tmpfs = false;
   std::size_t window_size = 0;
   std::function<void()> wake;
 
@@ -28,10 +30,11 @@ struct Intake::State {
   Database database;
   Statement insert_reading, select_readings, drop_readings, drop_unrepeatable, shrink_readings;
   Statement insert_topic, insert_destination, insert_sealed, set_sequence, set_cursor, delete_sealed;
-  Statement select_bytes, insert_acked, delete_acked;
+  Statement select_bytes, insert_acked, delete_acked, set_boot;
 
   IntakeBinding bound;
   bool is_bound = false;
+  std::string bound_in_boot;  // empty: before boots were noted
   ReadingId sealed_up_to{0};
   ReadingId read_up_to{0};
   ReadingId newest{0};

@@ -43,19 +43,26 @@ Result<> Forwarder::begin() {
 }
 
 // The nonce tells whether intake and buffer belong together. An intake that was lost (tmpfs, power cut)
-// takes the newest sequences with it, so a new epoch is begun, on flash, before anything is sealed.
+// takes the newest sequences with it, so a new epoch is begun, on flash, before anything is sealed. One on
+// disk that comes back after a power cut may have lost them as well. It is unbound first: else a crash
+// after the new epoch would leave it behind as another's.
 Result<> Forwarder::tie() {
-  const auto bound = intake_.binding();
-  const bool together = bound && bound->nonce == buffer_.identity().intake_nonce;
+  auto bound = intake_.binding();
+  bool together = bound && bound->nonce == buffer_.identity().intake_nonce;
   if (!together && bound && !buffer_.fresh() && intake_.level().bytes() > 0) {
     return fail(Errc::kInvalidArgument,
                 fmt::format("the intake holds {} readings and {} batches of another data folder: start with "
                             "that one (--data), or with another --intake",
                             intake_.level().unsealed_readings, intake_.level().sealed_batches));
   }
+  if (together && intake_.is_of_former_boot()) {
+    RETURN_IF_ERROR(intake_.unbind());
+    bound.reset();
+    together = false;
+  }
   if (!together && !buffer_.fresh()) {
     RETURN_IF_ERROR(buffer_.begin_epoch());
-    log_info("pipeline", "the intake is new, a new producer epoch begins",
+    log_info("pipeline", "the intake is new or of a former boot, a new producer epoch begins",
              {{"epoch", buffer_.identity().epoch}});
   }
   const auto& identity = buffer_.identity();
@@ -74,17 +81,19 @@ Result<> Forwarder::reconcile() {
   const auto now = clock_.mono_now();
   RETURN_IF_ERROR(remove_acked_from_flash(now, true));
 
-  // Committed on flash, and not yet removed from tmpfs when the process ended.
+  // Committed on flash, and not yet removed from tmpfs when the process ended; or in the log: a batch goes to
+  // flash with all of its partition, so that one whose successor is there was acknowledged, which only an
+  // intake of a former boot does not know.
   std::vector<BatchId> moved;
   ASSIGN_OR_RETURN(const auto sealed, intake_.sealed());
   for (const auto& info : sealed) {
-    bool on_flash = false;
+    bool done = false;
     ASSIGN_OR_RETURN([[maybe_unused]] const auto last,
-                     buffer_.scan(info.id - 1, 1, [&](const SealedBatchInfo& found) {
-                       on_flash = found.id == info.id;
-                       return false;
+                     buffer_.scan(info.id - 1, INT64_MAX, [&](const SealedBatchInfo& found) {
+                       done = found.id == info.id || found.destination == info.destination;
+                       return !done;
                      }));
-    if (on_flash) {
+    if (done) {
       moved.push_back(info.id);
       continue;
     }

@@ -12,6 +12,7 @@
 
 #include "common/env/file_system.h"
 #include "common/env/random.h"
+#include "common/sqlite/database.h"
 
 namespace tributary {
 namespace {
@@ -208,6 +209,40 @@ TEST_F(IntakeTest, ADestinationThatOnlyTheBindingNamesIsSealedForAfterwards) {
   EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(11));
   open();
   EXPECT_EQ(intake_->next_sequence(kDestination), Sequence(11));
+}
+
+TEST_F(IntakeTest, AnotherBootIdTellsThatItIsOfAFormerBootUntilItIsBoundAgain) {
+  options_.boot_id = "one";
+  open();
+  EXPECT_FALSE(intake_->is_of_former_boot());
+  ASSERT_TRUE(intake_->bind(kBinding, {}, BatchId(0)));
+  store("kept");
+  open();
+  EXPECT_FALSE(intake_->is_of_former_boot());
+  options_.boot_id = "two";
+  open();
+  EXPECT_TRUE(intake_->is_of_former_boot());
+  ASSERT_TRUE(intake_->remove_sealed({}, {BatchId(40)}));
+  ASSERT_TRUE(intake_->unbind());
+  EXPECT_TRUE(intake_->acked_on_flash()->empty());
+  EXPECT_FALSE(intake_->binding());
+  open();
+  EXPECT_FALSE(intake_->binding());
+  ASSERT_TRUE(intake_->bind(kBinding, {}, BatchId(0)));
+  open();
+  EXPECT_FALSE(intake_->is_of_former_boot());
+  EXPECT_EQ(read_payloads(), std::vector<std::string>{"kept"});
+}
+
+TEST_F(IntakeTest, AFileFromBeforeBootsWereNotedIsTaken) {
+  open_bound();
+  store("kept");
+  intake_.reset();
+  ASSERT_TRUE(Database::open(options_.folder + "/intake.db")->execute("DROP TABLE boot"));
+  open();
+  EXPECT_FALSE(intake_->is_of_former_boot());  // a tmpfs outlives no boot
+  EXPECT_EQ(intake_->binding(), kBinding);
+  EXPECT_EQ(read_payloads(), std::vector<std::string>{"kept"});
 }
 
 TEST_F(IntakeTest, WakesOnceWhenSoMuchIsUnread) {
