@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -85,8 +86,7 @@ struct Broker::Impl {
   // under mutex
   mutable std::mutex mutex;
   std::string not_ready = "starting";
-  std::string offline;  // the first log that went offline, and why
-  std::size_t offline_count = 0;
+  std::map<TopicPartition, std::string> offline;  // why
 
   // In the order of their making; the starting and stopping thread's, and constant between.
   std::vector<std::unique_ptr<Shard>> shards;
@@ -110,6 +110,7 @@ struct Broker::Impl {
   void quiesce();
   Result<> close_data();
   void on_offline(const TopicPartition& partition, const Error& why);
+  void on_deleted(const TopicPartition& partition);
   void drain_shards();
 };
 
@@ -154,7 +155,8 @@ Result<> Broker::Impl::open_data() {
   flusher = std::make_unique<Flusher>(fs, clock, flush_observer(metrics));
   services = std::make_unique<PartitionServices>(PartitionServices{
       fs, clock, *flusher, metrics,
-      [this](const TopicPartition& partition, const Error& why) { on_offline(partition, why); }});
+      [this](const TopicPartition& partition, const Error& why) { on_offline(partition, why); },
+      [this](const TopicPartition& partition) { on_deleted(partition); }});
   controller = std::make_unique<Controller>(options, defaults, *directory, *store, *services, shards);
   RETURN_IF_ERROR(controller->open());
   context.reset(new ServerContext{options, defaults, shards, metrics, clock, to_string(cluster), controller.get(),
@@ -263,8 +265,14 @@ void Broker::Impl::log_start(MonoTime since) const {
 void Broker::Impl::on_offline(const TopicPartition& partition, const Error& why) {
   log_error("broker", "a log is offline", {{"partition", fmt::to_string(partition)}, {"error", why.message}});
   const std::scoped_lock lock(mutex);
-  if (offline.empty()) offline = fmt::format("log {} is offline: {}", partition, why.message);
-  metrics.offline_logs.set(static_cast<double>(++offline_count));
+  offline[partition] = why.message;
+  metrics.offline_logs.set(static_cast<double>(offline.size()));
+}
+
+void Broker::Impl::on_deleted(const TopicPartition& partition) {
+  const std::scoped_lock lock(mutex);
+  offline.erase(partition);
+  metrics.offline_logs.set(static_cast<double>(offline.size()));
 }
 
 // ---- Stopping --------------------------------------------------------------------------------------
@@ -319,8 +327,9 @@ std::string Broker::cluster_id() const { return impl_->context->cluster_id; }
 HealthReport Broker::readiness() const {
   const std::scoped_lock lock(impl_->mutex);
   if (!impl_->not_ready.empty()) return {false, impl_->not_ready};
-  if (!impl_->offline.empty()) return {false, impl_->offline};
-  return {};
+  if (impl_->offline.empty()) return {};
+  const auto& [partition, why] = *impl_->offline.begin();
+  return {false, fmt::format("log {} is offline: {}", partition, why)};
 }
 
 }  // namespace tributary

@@ -43,7 +43,8 @@ class Broker {
   [[nodiscard]] std::string nng_url() const;
   [[nodiscard]] std::string cluster_id() const;
 
-  /// Not ok while starting or stopping, and from the moment a log is offline, naming it.
+  /// Not ok while starting or stopping, and from the moment a log is offline until its topic is deleted,
+  /// naming it.
   [[nodiscard]] HealthReport readiness() const;
 
  private:

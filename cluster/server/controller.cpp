@@ -323,6 +323,7 @@ TopicOutcome Controller::delete_one(const std::string& name) {
   for (const auto& partition : partitions) {
     partition->shard().run_and_wait([&] { partition->close(ErrorCode::kUnknownTopicOrPartition).reset(); });
     checkpointed_.erase(partition->name());
+    services_.on_deleted(partition->name());
   }
   remove_folders(*removed);
   log_info("controller", "topic deleted", {{"topic", name}, {"id", to_string(removed->id)}});

@@ -66,6 +66,8 @@ struct PartitionServices {
   ServerMetrics& metrics;
   /// A log has gone offline; called once per partition, on its shard or before it runs.
   std::function<void(const TopicPartition&, const Error&)> on_offline;
+  /// A partition was deleted, whether offline or not. On the controller's thread.
+  std::function<void(const TopicPartition&)> on_deleted;
 };
 
 /// Constructed anywhere; from then on only the thread of `shard` may call it, except where said.

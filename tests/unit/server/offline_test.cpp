@@ -32,6 +32,14 @@ TEST_F(OfflineTest, ReadinessAndMetricsNameTheLog) {
   EXPECT_EQ(metric("tributary_broker_offline_logs"), 1);
 }
 
+TEST_F(OfflineTest, DeletingTheTopicMakesTheBrokerReadyAgain) {
+  produce("bad", 0, make_batch());
+  EXPECT_FALSE(broker_->readiness().ok);
+  EXPECT_EQ(delete_topic("bad"), ErrorCode::kNone);
+  EXPECT_TRUE(broker_->readiness().ok) << broker_->readiness().reason;
+  EXPECT_EQ(metric("tributary_broker_offline_logs"), 0);
+}
+
 TEST_F(OfflineTest, WhatWasAcknowledgedIsStillServedAndNothingElse) {
   produce("bad", 0, make_batch(7));
   const auto answer = fetch("bad", 0, 0);
