@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <future>
-#include <set>
+#include <map>
 #include <thread>
 
+#include "cluster/server/await.h"
 #include "cluster/server/error_mapping.h"
 #include "cluster/server/server_metrics.h"
 #include "common/base/topic_name.h"
@@ -14,16 +14,6 @@
 
 namespace tributary {
 namespace {
-
-/// Waits for a call of the metadata store.
-template <class T, class Call>
-Result<T> await(Call call) {
-  // Shared, because set_value may still be returning when the future is ready.
-  auto promise = std::make_shared<std::promise<Result<T>>>();
-  auto future = promise->get_future();
-  call([promise](Result<T> result) { promise->set_value(std::move(result)); });
-  return future.get();
-}
 
 TopicOutcome refused(std::string_view name, ErrorCode error, std::string message) {
   TopicOutcome outcome{.error = error, .message = std::move(message)};
@@ -51,7 +41,7 @@ void log_recovery(const TopicPartition& partition, const RecoveryReport& report)
 Controller::Controller(const BrokerOptions& options, const TopicSettings& defaults, LogDirectory& directory,
                        MetadataStore& store, PartitionServices& services, Shards& shards)
     : options_(options), defaults_(defaults), directory_(directory), registry_(store), services_(services),
-      shards_(shards), loop_(shards.size(), "controller") {}
+      shards_(shards), loop_(shards.size(), "controller"), removals_(registry_, directory_) {}
 
 Controller::~Controller() { stop(); }
 
@@ -61,8 +51,8 @@ Result<> Controller::open() {
   ASSIGN_OR_RETURN(auto topics, await<std::vector<Topic>>([&](auto done) { registry_.topics(std::move(done)); }));
   ASSIGN_OR_RETURN(const auto removed, await<std::vector<RemovedTopic>>(
                                            [&](auto done) { registry_.removed_topics(std::move(done)); }));
-  find_foreign_folders(topics, removed);
-  for (const auto& topic : removed) remove_folders(topic);
+  for (const auto& topic : removed) removals_.remove_folders(topic);
+  find_foreign_folders(topics);
   ASSIGN_OR_RETURN(auto images, open_topics(topics));
   for (const auto& [name, image] : images) {
     const auto& topic = image->topic;
@@ -74,17 +64,16 @@ Result<> Controller::open() {
   return {};
 }
 
-void Controller::find_foreign_folders(const std::vector<Topic>& topics, const std::vector<RemovedTopic>& removed) {
-  std::set<std::pair<std::string, Uuid>> known;
-  for (const auto& topic : topics) known.emplace(topic.name, topic.id);
-  for (const auto& topic : removed) known.emplace(topic.name, topic.id);
+void Controller::find_foreign_folders(const std::vector<Topic>& topics) {
+  std::map<std::string_view, Uuid> ids;
+  for (const auto& topic : topics) ids.emplace(topic.name, topic.id);
   for (const auto& [partition, topic_id] : directory_.found()) {
-    const bool ours = topic_id ? known.contains({partition.topic, *topic_id})
-                               : std::ranges::any_of(known, [&](const auto& k) { return k.first == partition.topic; });
-    if (ours) continue;
+    const auto owner = ids.find(partition.topic);
+    if (owner != ids.end() && topic_id.value_or(owner->second) == owner->second) continue;
+    const auto folder = fmt::format("{}/{}", options_.data, partition);
+    if (!services_.fs.exists(folder)) continue;  // it was a removed topic's
     foreign_folders_.insert(partition);
-    log_warning("recovery", "a partition's folder belongs to no known topic, and is left alone",
-                {{"folder", fmt::to_string(partition)}});
+    log_warning("recovery", "a partition's folder belongs to no topic, and is left alone", {{"folder", folder}});
   }
   for (const auto& warning : directory_.warnings()) log_warning("recovery", warning);
 }
@@ -162,6 +151,7 @@ void Controller::stop() {
 void Controller::checkpoint_later() {
   checkpoint_timer_ = loop_.after(options_.checkpoint_interval, [this] {
     write_checkpoint();
+    removals_.retry();
     checkpoint_later();
   });
 }
@@ -259,8 +249,15 @@ TopicOutcome Controller::create_one(const NewTopic& wanted, bool validate_only) 
   topic.id = uuid_from_random(random_u64_from_os(), random_u64_from_os());
   topic.created_ms = services_.clock.wall_now_ms();
 
+  if (const auto free = removals_.finish(topic.name); !free)
+    return refused(topic.name, ErrorCode::kKafkaStorageError,
+                   fmt::format("a former topic '{}' is not removed yet: {}", topic.name, free.error().message));
   auto created = await<Topic>([&](auto done) { registry_.create(topic, std::move(done)); });
-  if (!created) return refused(topic.name, topic_error(created.error()), created.error().message);
+  if (!created) {
+    // With these the store may have taken it nevertheless, and would refuse the name from now on.
+    if (created.error().code == Errc::kIo || created.error().code == Errc::kUnavailable) removals_.take_back(topic);
+    return refused(topic.name, topic_error(created.error()), created.error().message);
+  }
   auto image = create_folders(topic, settings);
   if (image) {
     auto ready = await<Topic>([&](auto done) { registry_.mark_ready(topic.name, topic.id, std::move(done)); });
@@ -268,7 +265,7 @@ TopicOutcome Controller::create_one(const NewTopic& wanted, bool validate_only) 
   }
   if (!image) {
     log_error("controller", "cannot create a topic", {{"topic", topic.name}, {"error", image.error().message}});
-    take_back(topic);
+    removals_.take_back(topic);
     return refused(topic.name, ErrorCode::kKafkaStorageError, image.error().message);
   }
   auto topics = image_->topics();
@@ -290,14 +287,6 @@ Result<std::shared_ptr<const TopicImage>> Controller::create_folders(const Topic
   return image;
 }
 
-void Controller::take_back(const Topic& topic) {
-  const auto removed =
-      await<RemovedTopic>([&](auto done) { registry_.remove(topic.name, topic.id, std::move(done)); });
-  if (removed) return remove_folders(*removed);
-  log_error("controller", "cannot take back a topic that was not created whole; the next start completes it",
-            {{"topic", topic.name}, {"error", removed.error().message}});
-}
-
 void Controller::delete_topics(std::vector<std::string> names, Shard& home,
                                Done<std::vector<TopicOutcome>> done) {
   loop_.post([this, names = std::move(names), &home, done = std::move(done)] {
@@ -312,8 +301,7 @@ TopicOutcome Controller::delete_one(const std::string& name) {
   if (!image)
     return refused(name, ErrorCode::kUnknownTopicOrPartition, fmt::format("there is no topic '{}'", name));
   TopicOutcome outcome{.topic = image->topic};
-  const auto removed =
-      await<RemovedTopic>([&](auto done) { registry_.remove(name, image->topic.id, std::move(done)); });
+  const auto removed = removals_.unregister(image->topic);
   if (!removed) return refused(name, topic_error(removed.error()), removed.error().message);
 
   const auto partitions = image->partitions;
@@ -325,25 +313,9 @@ TopicOutcome Controller::delete_one(const std::string& name) {
     checkpointed_.erase(partition->name());
     services_.on_deleted(partition->name());
   }
-  remove_folders(*removed);
+  removals_.remove_folders(*removed);
   log_info("controller", "topic deleted", {{"topic", name}, {"id", to_string(removed->id)}});
   return outcome;
-}
-
-void Controller::remove_folders(const RemovedTopic& removed) {
-  for (std::int32_t i = 0; i < removed.partitions; ++i) {
-    const TopicPartition partition{removed.name, PartitionIndex(i)};
-    if (foreign_folders_.contains(partition)) continue;
-    const auto gone = directory_.remove_log(partition);
-    if (gone || gone.error().code == Errc::kNotFound) continue;
-    // The note stays: the next start tries again.
-    log_error("controller", "cannot remove a deleted partition",
-              {{"partition", fmt::to_string(partition)}, {"error", gone.error().message}});
-    return;
-  }
-  const auto forgotten = await<bool>([&](auto done) { registry_.forget_removed(removed.id, std::move(done)); });
-  if (!forgotten)
-    log_error("controller", "cannot note that a topic is gone", {{"topic", removed.name}, {"error", forgotten.error().message}});
 }
 
 // ---- Producer ids ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/partition.h"
 #include "cluster/server/shard.h"
+#include "cluster/server/topic_removals.h"
 #include "cluster/storage/log_directory.h"
 
 namespace tributary {
@@ -66,7 +67,7 @@ class Controller {
   void new_producer_id(Shard& home, Done<Result<ProducerId>> done);
 
  private:
-  void find_foreign_folders(const std::vector<Topic>& topics, const std::vector<RemovedTopic>& removed);
+  void find_foreign_folders(const std::vector<Topic>& topics);
   [[nodiscard]] Result<ClusterImage::Topics> open_topics(const std::vector<Topic>& topics);
   // Several threads at once, while opening.
   [[nodiscard]] std::shared_ptr<Partition> open_partition(const TopicImage& image, PartitionIndex index);
@@ -77,9 +78,7 @@ class Controller {
   [[nodiscard]] TopicOutcome validate(const NewTopic& wanted, TopicSettings& settings) const;
   [[nodiscard]] Result<std::shared_ptr<const TopicImage>> create_folders(const Topic& topic,
                                                                          const TopicSettings& settings);
-  void take_back(const Topic& topic);
   [[nodiscard]] TopicOutcome delete_one(const std::string& name);
-  void remove_folders(const RemovedTopic& removed);
   [[nodiscard]] Result<ProducerId> next_producer_id();
 
   [[nodiscard]] Shard& shard_of(const Topic& topic, PartitionIndex index) const;
@@ -98,7 +97,8 @@ class Controller {
   // the controller's thread; before start() and after stop() the caller's
   Shard loop_;
   std::shared_ptr<const ClusterImage> image_ = std::make_shared<const ClusterImage>();
-  /// Folders found at the start that have the name, but not the id, of a topic that we know: never touched.
+  TopicRemovals removals_;
+  /// Folders found at the start that are not those of the topic of that name, if there is one: not opened.
   std::set<TopicPartition> foreign_folders_;
   ProducerIdBlock producer_ids_;
   std::map<TopicPartition, Offset> checkpointed_;

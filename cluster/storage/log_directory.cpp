@@ -186,6 +186,8 @@ Result<std::unique_ptr<Log>> LogDirectory::create_log(const TopicPartition& part
   RETURN_IF_ERROR(validate_topic_name(partition.topic));
   const auto path = path_of(partition_folder_name(partition));
   if (fs_.exists(path)) return fail(Errc::kAlreadyExists, fmt::format("{} exists", path));
+  RETURN_IF_ERROR(forget_point_on_file(partition));
+  note_opened(partition);
   auto log = [&]() -> Result<std::unique_ptr<Log>> {
     RETURN_IF_ERROR(fs_.create_directories(path));
     RETURN_IF_ERROR(write_file_atomically(fs_, path + "/" + std::string(kPartitionMetadata),
@@ -202,7 +204,13 @@ Result<std::unique_ptr<Log>> LogDirectory::open_log(const TopicPartition& partit
                                                     const LogConfig& config) {
   const auto path = path_of(partition_folder_name(partition));
   if (!fs_.exists(path)) return fail(Errc::kNotFound, fmt::format("{} does not exist", path));
+  note_opened(partition);
   return open_folder(partition, config);
+}
+
+void LogDirectory::note_opened(const TopicPartition& partition) {
+  const std::lock_guard lock(mutex_);
+  opened_.insert(partition);
 }
 
 Result<std::unique_ptr<Log>> LogDirectory::open_folder(const TopicPartition& partition,
@@ -221,21 +229,45 @@ Result<std::unique_ptr<Log>> LogDirectory::open_folder(const TopicPartition& par
   return Log::open(fs_, clock_, options);
 }
 
-Result<> LogDirectory::remove_log(const TopicPartition& partition) {
+Result<> LogDirectory::remove_log(const TopicPartition& partition, const Uuid& topic_id) {
   const auto path = path_of(partition_folder_name(partition));
-  if (!fs_.exists(path)) return fail(Errc::kNotFound, fmt::format("{} does not exist", path));
-  bool had_point = false;
+  if (!fs_.exists(path)) {
+    forget(partition);
+    RETURN_IF_ERROR(fs_.sync_directory(folder_));  // a former try may have failed there
+    return fail(Errc::kNotFound, fmt::format("{} does not exist", path));
+  }
+  ASSIGN_OR_RETURN(const auto owner, topic_of(partition));
   {
     const std::lock_guard lock(mutex_);
-    had_point = recovery_points_.erase(partition) > 0;
-    untouched_.erase(partition);
+    if (owner ? *owner != topic_id : !opened_.contains(partition))
+      return fail(Errc::kNotFound, fmt::format("{} is not known to be the topic {}'s", path, to_string(topic_id)));
   }
-  if (had_point) RETURN_IF_ERROR(write_checkpoint());
   const auto deleted =
       path_of(deleted_folder_name(partition, random_u64_from_os(), random_u64_from_os()));
   RETURN_IF_ERROR(fs_.rename(path, deleted));
+  forget(partition);
   RETURN_IF_ERROR(fs_.sync_directory(folder_));
   return remove_recursively(fs_, deleted);
+}
+
+void LogDirectory::forget(const TopicPartition& partition) {
+  const std::lock_guard lock(mutex_);
+  untouched_.erase(partition);
+  opened_.erase(partition);
+  if (recovery_points_.erase(partition) > 0) stale_points_.insert(partition);
+}
+
+/// What partition.metadata says; nothing if it is missing or damaged.
+Result<std::optional<Uuid>> LogDirectory::topic_of(const TopicPartition& partition) const {
+  const auto metadata = read_file(
+      fs_, path_of(partition_folder_name(partition)) + "/" + std::string(kPartitionMetadata), kSmallFileMax);
+  if (!metadata) {
+    const auto code = metadata.error().code;
+    if (code != Errc::kNotFound && code != Errc::kTooLarge) return tl::unexpected<Error>(metadata.error());
+    return std::nullopt;
+  }
+  const auto topic_id = parse_partition_metadata(as_string_view(*metadata));
+  return topic_id ? std::optional(*topic_id) : std::nullopt;
 }
 
 // ---- Checkpoints ---------------------------------------------------------------------------------
@@ -248,11 +280,25 @@ void LogDirectory::set_recovery_point(const TopicPartition& partition, Offset st
 Result<> LogDirectory::write_checkpoint() {
   const std::lock_guard writer(checkpoint_mutex_);
   std::string text;
+  std::set<TopicPartition> left_out;
   {
     const std::lock_guard lock(mutex_);
     text = render_offset_checkpoint(recovery_points_);
+    left_out = stale_points_;
   }
-  return write_file_atomically(fs_, path_of(kRecoveryPoints), as_bytes(text));
+  RETURN_IF_ERROR(write_file_atomically(fs_, path_of(kRecoveryPoints), as_bytes(text)));
+  const std::lock_guard lock(mutex_);
+  for (const auto& partition : left_out) stale_points_.erase(partition);
+  return {};
+}
+
+/// Else a crash after its creation would find a new partition's end below the old one's durable point.
+Result<> LogDirectory::forget_point_on_file(const TopicPartition& partition) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stale_points_.contains(partition)) return {};
+  }
+  return write_checkpoint();
 }
 
 Result<> LogDirectory::mark_clean_shutdown() {

@@ -61,16 +61,20 @@ class LogDirectory {
 
   /// Creates the folder with its partition.metadata, durably (blocks on syncs), and opens the log.
   /// kAlreadyExists. If it never returns, the partition is found at the next open, empty, or not at all.
+  /// Writes the checkpoint first if that may still hold the point of a removed partition of this name.
   [[nodiscard]] Result<std::unique_ptr<Log>> create_log(const TopicPartition& partition,
                                                         const Uuid& topic_id,
                                                         const LogConfig& config);
   /// Opens the log of a found partition; see Log::open for errors. kNotFound.
   [[nodiscard]] Result<std::unique_ptr<Log>> open_log(const TopicPartition& partition,
                                                       const LogConfig& config);
-  /// Deletes a partition whose Log is closed or no longer used. Durable when it returns (the folder is
-  /// renamed and that is synced); then the files are removed. If it never returns, the partition is
-  /// there whole or gone at the next open. Slices held by readers stay readable. kNotFound.
-  [[nodiscard]] Result<> remove_log(const TopicPartition& partition);
+  /// Deletes a topic's partition whose Log is closed or no longer used. Durable when it returns (the folder
+  /// is renamed and that is synced); then the files are removed. Takes no space on the disk. If it never
+  /// returns, the partition is there whole or gone at the next open; what fails can be tried again. Slices
+  /// held by readers stay readable.
+  /// kNotFound, durably, if there is no such folder or it is not this topic's: then it is left alone. One
+  /// that does not say whose it is counts as the topic's if its log was opened or created here.
+  [[nodiscard]] Result<> remove_log(const TopicPartition& partition, const Uuid& topic_id);
 
   /// Notes how far a partition is durable, in memory: call it with Log::stable_offset().
   void set_recovery_point(const TopicPartition& partition, Offset stable_offset);
@@ -96,6 +100,10 @@ class LogDirectory {
   [[nodiscard]] Result<> forget_points_of_missing();
   [[nodiscard]] Result<std::unique_ptr<Log>> open_folder(const TopicPartition& partition,
                                                          const LogConfig& config);
+  void note_opened(const TopicPartition& partition);
+  void forget(const TopicPartition& partition);
+  [[nodiscard]] Result<std::optional<Uuid>> topic_of(const TopicPartition& partition) const;
+  [[nodiscard]] Result<> forget_point_on_file(const TopicPartition& partition);
   [[nodiscard]] std::string path_of(std::string_view name) const {
     return folder_ + "/" + std::string(name);
   }
@@ -114,7 +122,9 @@ class LogDirectory {
   // under mutex_
   std::mutex mutex_;
   OffsetCheckpoint recovery_points_;
-  std::set<TopicPartition> untouched_;  // not opened since the stop
+  std::set<TopicPartition> untouched_;     // not opened since the stop
+  std::set<TopicPartition> opened_;        // or created, also in vain; and not removed
+  std::set<TopicPartition> stale_points_;  // removed, but the checkpoint on file may hold their points
 
   std::mutex checkpoint_mutex_;  // one writer of the checkpoint file at a time; taken before mutex_
 };

@@ -99,7 +99,7 @@ Result<> CrashWorkload::delete_partition() {
   std::rotate(truth_.begin() + static_cast<std::ptrdiff_t>(number),
               truth_.begin() + static_cast<std::ptrdiff_t>(number) + 1, truth_.end());
   truth_.back().may_be_missing = true;
-  RETURN_IF_ERROR(directory_->remove_log(truth_.back().partition));
+  RETURN_IF_ERROR(directory_->remove_log(truth_.back().partition, truth_.back().topic_id));
   truth_.pop_back();
   return {};
 }

@@ -45,6 +45,11 @@ void ControlledFileSystem::release() {
   released_.notify_all();
 }
 
+void ControlledFileSystem::refuse_changes(std::string path_part) {
+  const std::scoped_lock lock(mutex_);
+  refused_ = std::move(path_part);
+}
+
 int ControlledFileSystem::syncs() const {
   const std::scoped_lock lock(mutex_);
   return syncs_;
@@ -66,7 +71,24 @@ Result<> ControlledFileSystem::before_sync(const std::string& path) {
   return {};
 }
 
+Result<> ControlledFileSystem::before_change(const std::string& path) const {
+  const std::scoped_lock lock(mutex_);
+  if (refused_.empty() || path.find(refused_) == std::string::npos) return {};
+  return fail_errno(path, ENOSPC);
+}
+
+Result<> ControlledFileSystem::remove(const std::string& path) {
+  RETURN_IF_ERROR(before_change(path));
+  return real_.remove(path);
+}
+
+Result<> ControlledFileSystem::rename(const std::string& from, const std::string& to) {
+  RETURN_IF_ERROR(before_change(from));
+  return real_.rename(from, to);
+}
+
 Result<std::shared_ptr<File>> ControlledFileSystem::open(const std::string& path, OpenMode mode) {
+  if (mode != OpenMode::kRead) RETURN_IF_ERROR(before_change(path));
   ASSIGN_OR_RETURN(auto real, real_.open(path, mode));
   return std::make_shared<ControlledFile>(*this, path, std::move(real));
 }

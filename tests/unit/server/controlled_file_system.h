@@ -1,5 +1,5 @@
 #pragma once
-// The real file system, with a hand on its syncs.
+// The real file system, with a hand on its syncs and its space.
 
 #include <condition_variable>
 #include <mutex>
@@ -10,7 +10,7 @@
 namespace tributary::test {
 
 /// Everything goes to the disk. Syncs of files whose path contains a given text can be held back or
-/// made to fail. Thread-safe.
+/// made to fail, and changes made to be refused. Thread-safe.
 class ControlledFileSystem final : public FileSystem {
  public:
   /// Syncs of matching files block until released.
@@ -18,6 +18,8 @@ class ControlledFileSystem final : public FileSystem {
   /// Matching files fail with EIO from now on, also those that are being held.
   void fail_syncs(std::string path_part);
   void release();
+  /// Opening for writing, renaming and removing matching paths fails with ENOSPC from now on.
+  void refuse_changes(std::string path_part);
 
   [[nodiscard]] int syncs() const;  // begun, of all files
   [[nodiscard]] int held() const;   // blocked now
@@ -26,20 +28,22 @@ class ControlledFileSystem final : public FileSystem {
   bool exists(const std::string& path) const override { return real_.exists(path); }
   Result<std::vector<std::string>> list(const std::string& folder) const override { return real_.list(folder); }
   Result<> create_directories(const std::string& folder) override { return real_.create_directories(folder); }
-  Result<> remove(const std::string& path) override { return real_.remove(path); }
-  Result<> rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
+  Result<> remove(const std::string& path) override;
+  Result<> rename(const std::string& from, const std::string& to) override;
   Result<> sync_directory(const std::string& folder) override { return real_.sync_directory(folder); }
   Result<std::uint64_t> free_bytes(const std::string& folder) const override { return real_.free_bytes(folder); }
 
  private:
   class ControlledFile;
   Result<> before_sync(const std::string& path);
+  Result<> before_change(const std::string& path) const;
 
   FileSystem& real_ = posix_file_system();
   mutable std::mutex mutex_;
   std::condition_variable released_;
   std::string held_;     // under mutex_; empty: none
   std::string failing_;  // under mutex_; empty: none
+  std::string refused_;  // under mutex_; empty: none
   int syncs_ = 0;        // under mutex_
   int held_now_ = 0;     // under mutex_
 };

@@ -49,6 +49,7 @@ class LogDirectoryTest : public testing::Test {
   }
 
   inline static const TopicPartition kPartition{"readings", PartitionIndex(0)};
+  inline static const Uuid kTopic = uuid_from_random(5, 5);  // of what Create() creates
   std::unique_ptr<sim::SimulatedFileSystem> fs_ = std::make_unique<sim::SimulatedFileSystem>();
   FakeClock clock_;
   LogDirectoryOptions options_;
@@ -113,7 +114,7 @@ TEST_F(LogDirectoryTest, NamesAreCheckedAndUnique) {
   EXPECT_EQ(directory_->create_log(kPartition, {}, {}).error().code, Errc::kAlreadyExists);
   EXPECT_EQ(directory_->create_log({"../x", PartitionIndex(0)}, {}, {}).error().code, Errc::kInvalidArgument);
   EXPECT_EQ(directory_->open_log({"none", PartitionIndex(0)}, {}).error().code, Errc::kNotFound);
-  EXPECT_EQ(directory_->remove_log({"none", PartitionIndex(0)}).error().code, Errc::kNotFound);
+  EXPECT_EQ(directory_->remove_log({"none", PartitionIndex(0)}, kTopic).error().code, Errc::kNotFound);
 }
 
 TEST_F(LogDirectoryTest, ACreationThatFailsCanBeTriedAgain) {
@@ -177,7 +178,7 @@ TEST_F(LogDirectoryTest, ADeletedPartitionStaysDeletedAndItsNameCanBeUsedAgain) 
   ASSERT_TRUE(log->flush());
   directory_->set_recovery_point(kPartition, log->stable_offset());
   ASSERT_TRUE(directory_->write_checkpoint());
-  ASSERT_TRUE(directory_->remove_log(kPartition));
+  ASSERT_TRUE(directory_->remove_log(kPartition, kTopic));
   EXPECT_FALSE(fs_->exists(options_.folder + "/readings-0"));
   log.reset();
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
@@ -200,12 +201,86 @@ TEST_F(LogDirectoryTest, AnInterruptedDeletionIsFinishedAtTheNextOpen) {
     if (operation == Operation::kRemove) return fail(Errc::kIo, "killed");
     return {};
   });
-  EXPECT_FALSE(directory_->remove_log(kPartition));
+  EXPECT_FALSE(directory_->remove_log(kPartition, kTopic));
   fs_->set_hook(nullptr);
   EXPECT_EQ(Names().back().substr(0, 11), "readings-0.");
   Open();
   EXPECT_TRUE(FoundNames().empty());
   for (const auto& name : Names()) EXPECT_FALSE(name.starts_with("readings"));
+}
+
+TEST_F(LogDirectoryTest, APartitionOfAnotherTopicIsNotDeleted) {
+  Open();
+  Create().reset();
+  EXPECT_EQ(directory_->remove_log(kPartition, uuid_from_random(6, 6)).error().code, Errc::kNotFound);
+  EXPECT_TRUE(directory_->open_log(kPartition, {}));
+  EXPECT_TRUE(directory_->remove_log(kPartition, kTopic));
+}
+
+TEST_F(LogDirectoryTest, APartitionWithoutItsIdIsDeletedOnlyIfItWasOpened) {
+  for (const char* metadata : {"", "garbage"}) {
+    Open();
+    auto log = Create();
+    ASSERT_TRUE(log->append(batch({}), LeaderEpoch(0)));
+    log.reset();
+    Write("readings-0/partition.metadata", metadata);
+    Open();
+    EXPECT_EQ(directory_->remove_log(kPartition, kTopic).error().code, Errc::kNotFound);
+    EXPECT_TRUE(directory_->open_log(kPartition, {}));
+    EXPECT_TRUE(directory_->remove_log(kPartition, kTopic));
+    // What is put in its place is not the same.
+    ASSERT_TRUE(fs_->create_directories(options_.folder + "/readings-0"));
+    EXPECT_EQ(directory_->remove_log(kPartition, kTopic).error().code, Errc::kNotFound);
+    ASSERT_TRUE(fs_->remove(options_.folder + "/readings-0"));
+  }
+}
+
+TEST_F(LogDirectoryTest, AFullDiskDoesNotKeepAPartitionFromBeingDeleted) {
+  Open();
+  auto log = Create();
+  for (int i = 0; i < 9; ++i) ASSERT_TRUE(log->append(batch({}), LeaderEpoch(0)));
+  ASSERT_TRUE(log->flush());
+  directory_->set_recovery_point(kPartition, log->stable_offset());
+  ASSERT_TRUE(directory_->write_checkpoint());
+  log.reset();
+  fs_->set_hook([](Operation operation, const std::string& path) -> Result<> {
+    if (operation == Operation::kWrite || operation == Operation::kCreate) return fail(Errc::kNoSpace, path);
+    return {};
+  });
+  EXPECT_TRUE(directory_->remove_log(kPartition, kTopic));
+  EXPECT_FALSE(fs_->exists(options_.folder + "/readings-0"));
+
+  // Only the checkpoint cannot be written now: the old point would be the new partition's after a crash.
+  fs_->set_hook([](Operation operation, const std::string& path) -> Result<> {
+    if (operation == Operation::kCreate && path.find("checkpoint") != std::string::npos)
+      return fail(Errc::kNoSpace, path);
+    return {};
+  });
+  EXPECT_EQ(directory_->create_log(kPartition, kTopic, {}).error().code, Errc::kNoSpace);
+  fs_->set_hook(nullptr);
+  Create().reset();
+  Open();
+  const auto opened = directory_->open_log(kPartition, {});
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ((*opened)->log_end_offset(), Offset(0));
+}
+
+TEST_F(LogDirectoryTest, ADeletionThatFailsCanBeTriedAgain) {
+  for (const auto failing : {Operation::kRename, Operation::kSyncDirectory, Operation::kRemove}) {
+    Open();
+    Create().reset();
+    fs_->set_hook([failing](Operation operation, const std::string&) -> Result<> {
+      if (operation == failing) return fail(Errc::kIo, "for a while");
+      return {};
+    });
+    EXPECT_EQ(directory_->remove_log(kPartition, kTopic).error().code, Errc::kIo);
+    fs_->set_hook(nullptr);
+    const auto again = directory_->remove_log(kPartition, kTopic);
+    EXPECT_TRUE(again || again.error().code == Errc::kNotFound) << again.error().message;
+    PowerCut();
+    Open();
+    EXPECT_TRUE(FoundNames().empty());
+  }
 }
 
 TEST_F(LogDirectoryTest, APartitionFolderRemovedByHandTakesItsRecoveryPointAlong) {
@@ -217,6 +292,18 @@ TEST_F(LogDirectoryTest, APartitionFolderRemovedByHandTakesItsRecoveryPointAlong
   Open();
   EXPECT_EQ(Text("recovery-point-offset-checkpoint"), "0\n0\n");
   EXPECT_EQ(Create()->log_end_offset(), Offset(0));
+}
+
+TEST_F(LogDirectoryTest, ADeletedPartitionWhoseFolderWasGoneLeavesNoRecoveryPoint) {
+  Open();
+  Create().reset();
+  directory_->set_recovery_point(kPartition, Offset(7));
+  ASSERT_TRUE(directory_->write_checkpoint());
+  ASSERT_TRUE(remove_recursively(*fs_, options_.folder + "/readings-0"));
+  EXPECT_EQ(directory_->remove_log(kPartition, kTopic).error().code, Errc::kNotFound);
+  Create().reset();
+  Open();
+  EXPECT_TRUE(directory_->open_log(kPartition, {}));
 }
 
 TEST_F(LogDirectoryTest, StrayFoldersAndFilesAreLeftAlone) {

@@ -1,0 +1,304 @@
+// The controller alone, on a disk and a metadata store that fail when told to.
+
+#include "cluster/server/controller.h"
+
+#include "cluster/metadata/sqlite_metadata_store.h"
+#include "cluster/server/await.h"
+#include "cluster/server/server_metrics.h"
+#include "tests/unit/server/broker_fixture.h"
+
+namespace tributary::test {
+namespace {
+
+/// A real store whose commits that touch a given key fail: undone with kNoSpace, or done with kIo.
+class FailingStore final : public MetadataStore {
+ public:
+  enum class Doing { kNothing, kAll };
+
+  explicit FailingStore(const std::string& path) : real_(SqliteMetadataStore::open(path).value()) {}
+
+  void fail_commits(std::string key_part, Doing doing = Doing::kNothing) {
+    const std::scoped_lock lock(mutex_);
+    failing_ = std::move(key_part);
+    doing_ = doing;
+  }
+
+  void get(std::string key, Done<std::optional<MetadataEntry>> done) override {
+    real_->get(std::move(key), std::move(done));
+  }
+  void list(std::string parent, Done<std::vector<MetadataEntry>> done) override {
+    real_->list(std::move(parent), std::move(done));
+  }
+  void commit(std::vector<MetadataWrite> writes, Done<NewVersions> done) override {
+    const std::scoped_lock lock(mutex_);
+    const bool fails = std::ranges::any_of(writes, [&](const MetadataWrite& write) {
+      return !failing_.empty() && write.key.find(failing_) != std::string::npos;
+    });
+    if (fails && doing_ == Doing::kNothing) return done(fail(Errc::kNoSpace, "the store is full"));
+    if (!fails) return real_->commit(std::move(writes), std::move(done));
+    real_->commit(std::move(writes), [done = std::move(done)](const Result<NewVersions>&) {
+      done(fail(Errc::kIo, "the answer is lost"));
+    });
+  }
+  WatchId watch(std::string key, std::function<void(const std::string&)> changed) override {
+    return real_->watch(std::move(key), std::move(changed));
+  }
+  void unwatch(WatchId id) override { real_->unwatch(id); }
+  void on_session_state(std::function<void(SessionState)> changed) override {
+    real_->on_session_state(std::move(changed));
+  }
+
+ private:
+  const std::unique_ptr<SqliteMetadataStore> real_;
+  std::mutex mutex_;
+  std::string failing_;  // under mutex_; empty: none
+  Doing doing_{};        // under mutex_
+};
+
+/// What a broker has without its listeners.
+struct Parts {
+  Parts(const BrokerOptions& options, ControlledFileSystem& fs)
+      : defaults(topic_defaults(options)),
+        directory(LogDirectory::open(fs, system_clock(), {.folder = options.data, .broker_id = options.node_id}).value()),
+        store(options.data + "/metadata.db"), flusher(fs, system_clock()),
+        services{fs, system_clock(), flusher, metrics, [](const TopicPartition&, const Error&) {},
+                 [](const TopicPartition&) {}} {
+    shards.push_back(std::make_unique<Shard>(0, "shard-0"));
+    shards[0]->start();
+    controller = std::make_unique<Controller>(options, defaults, *directory, store, services, shards);
+  }
+  ~Parts() {
+    controller->stop();
+    flusher.stop();
+    for (int round = 0; round < 3; ++round) shards[0]->run_and_wait([] {});
+    shards[0]->stop();
+  }
+
+  const TopicSettings defaults;
+  MetricsRegistry registry;
+  ServerMetrics metrics{registry};
+  std::unique_ptr<LogDirectory> directory;
+  FailingStore store;
+  Flusher flusher;
+  PartitionServices services;
+  Controller::Shards shards;
+  std::unique_ptr<Controller> controller;
+};
+
+class ControllerTest : public ::testing::Test {
+ protected:
+  ControllerTest() {
+    options_.data = folder_ / "data";
+    options_.checkpoint_interval = 1h;
+    start();
+  }
+  ~ControllerTest() override { fs_.release(); }
+
+  void start() {
+    parts_ = std::make_unique<Parts>(options_, fs_);
+    const auto opened = parts_->controller->open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    parts_->controller->start();
+  }
+  /// Leaves the folder as kill -9 would.
+  void restart() {
+    parts_.reset();
+    start();
+  }
+
+  TopicOutcome create(const std::string& name, std::int32_t partitions = 1) {
+    return wait([&](auto done) { parts_->controller->create_topics({{name, partitions, {}}}, false, home(), done); });
+  }
+  TopicOutcome remove(const std::string& name) {
+    return wait([&](auto done) { parts_->controller->delete_topics({name}, home(), done); });
+  }
+  ErrorCode append(const std::string& topic, std::int32_t index = 0) {
+    auto appended = std::make_shared<Appended>();
+    auto outcome = appended->outcome.get_future();
+    home().post([=, this, batch = make_batch(3)] {
+      const auto found = partition(topic, index);
+      if (!found) return appended->on_appended(0, {.error = ErrorCode::kUnknownTopicOrPartition});
+      found->append(batch, true, kDeadline, appended, 0);
+    });
+    return outcome.get().error;
+  }
+  /// -1 if there is no such partition, or it has no log.
+  std::int64_t end_offset(const std::string& topic, std::int32_t index = 0) {
+    std::int64_t end = -1;
+    home().run_and_wait([&] {
+      const auto found = partition(topic, index);
+      if (found && found->is_open()) end = found->high_watermark().value();
+    });
+    return end;
+  }
+  std::size_t notes() {
+    TopicRegistry registry(parts_->store);
+    return await<std::vector<RemovedTopic>>([&](auto done) { registry.removed_topics(std::move(done)); })->size();
+  }
+  bool exists(const std::string& name) { return fs_.exists(path(name)); }
+  std::string path(const std::string& name) { return options_.data + "/" + name; }
+  Shard& home() { return *parts_->shards[0]; }
+
+  TempFolder folder_;
+  BrokerOptions options_;
+  ControlledFileSystem fs_;
+  std::unique_ptr<Parts> parts_;
+
+ private:
+  struct Appended final : AppendObserver {
+    std::promise<AppendOutcome> outcome;
+    void on_appended(std::uint32_t, AppendOutcome result) override { outcome.set_value(std::move(result)); }
+  };
+  std::shared_ptr<Partition> partition(const std::string& topic, std::int32_t index) {
+    const auto* found = home().image()->find(topic);
+    return found ? found->partition(PartitionIndex(index)) : nullptr;
+  }
+  template <class Call>
+  TopicOutcome wait(Call call) {
+    auto promise = std::make_shared<std::promise<TopicOutcome>>();
+    auto future = promise->get_future();
+    call([promise](const std::vector<TopicOutcome>& outcomes) { promise->set_value(outcomes.at(0)); });
+    return future.get();
+  }
+};
+
+TEST_F(ControllerTest, ANoteOfARemovedTopicNeverTouchesANewerOneOfItsName) {
+  ASSERT_EQ(create("t", 2).error, ErrorCode::kNone);
+  ASSERT_EQ(append("t"), ErrorCode::kNone);
+  const auto note = MetadataWrite::create("/removed_topics/" + to_string(uuid_from_random(1, 2)),
+                                          R"({"format":1,"name":"t","partitions":2})");
+  ASSERT_TRUE(await<MetadataStore::NewVersions>([&](auto done) { parts_->store.commit({note}, std::move(done)); }));
+  restart();
+  EXPECT_EQ(end_offset("t"), 3);
+  EXPECT_EQ(end_offset("t", 1), 0);
+  EXPECT_EQ(notes(), 0u);
+}
+
+TEST_F(ControllerTest, ANameIsGivenAgainOnlyWhenItsFormerFoldersAreGone) {
+  const auto first = create("t").topic;
+  append("t");
+  fs_.refuse_changes("/t-0");
+  EXPECT_EQ(remove("t").error, ErrorCode::kNone);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(create("t").error, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(notes(), 1u);
+  EXPECT_EQ(create("u").error, ErrorCode::kNone);
+  fs_.refuse_changes("");
+  const auto second = create("t");
+  EXPECT_EQ(second.error, ErrorCode::kNone) << second.message;
+  EXPECT_NE(second.topic.id, first.id);
+  EXPECT_EQ(notes(), 0u);
+  append("t");
+  restart();
+  EXPECT_EQ(end_offset("t"), 3);
+}
+
+TEST_F(ControllerTest, FoldersThatCannotBeRemovedNowGoWithALaterCheckpoint) {
+  options_.checkpoint_interval = 1ms;
+  restart();
+  create("t");
+  fs_.refuse_changes("/t-0");
+  EXPECT_EQ(remove("t").error, ErrorCode::kNone);
+  EXPECT_TRUE(exists("t-0"));
+  fs_.refuse_changes("");
+  EXPECT_TRUE(eventually(kDeadline, [&] { return notes() == 0; }));
+  EXPECT_FALSE(exists("t-0"));
+}
+
+TEST_F(ControllerTest, FoldersThatCouldNotBeRemovedGoWithTheNextStart) {
+  create("t");
+  fs_.refuse_changes("/t-0");
+  remove("t");
+  restart();
+  EXPECT_TRUE(exists("t-0"));
+  EXPECT_EQ(create("t").error, ErrorCode::kKafkaStorageError);
+  fs_.refuse_changes("");
+  restart();
+  EXPECT_FALSE(exists("t-0"));
+  EXPECT_EQ(create("t").error, ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, APartitionThatCannotBeRemovedDoesNotKeepTheOthers) {
+  create("t", 3);
+  fs_.refuse_changes("/t-1");
+  remove("t");
+  EXPECT_FALSE(exists("t-0"));
+  EXPECT_TRUE(exists("t-1"));
+  EXPECT_FALSE(exists("t-2"));
+}
+
+TEST_F(ControllerTest, ANoteThatCannotBeForgottenIsForgottenLater) {
+  create("t");
+  fs_.refuse_changes("/t-0");
+  remove("t");
+  fs_.refuse_changes("");
+  parts_->store.fail_commits("/removed_topics");
+  EXPECT_EQ(create("t").error, ErrorCode::kKafkaStorageError);
+  EXPECT_FALSE(exists("t-0"));
+  EXPECT_EQ(notes(), 1u);
+  parts_->store.fail_commits("");
+  EXPECT_EQ(create("t").error, ErrorCode::kNone);
+  EXPECT_EQ(notes(), 0u);
+}
+
+TEST_F(ControllerTest, ADeletionThatTheStoreRefusesLeavesTheTopicAsItIs) {
+  create("t");
+  append("t");
+  parts_->store.fail_commits("/removed_topics");
+  EXPECT_EQ(remove("t").error, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(end_offset("t"), 3);
+  EXPECT_EQ(append("t"), ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, AFolderPutInTheWayWhileTheBrokerRunsIsLeftAlone) {
+  create("t");
+  append("t");
+  ASSERT_TRUE(fs_.rename(path("t-0"), folder_ / "kept"));
+  EXPECT_EQ(remove("t").error, ErrorCode::kNone);
+  ASSERT_TRUE(fs_.rename(folder_ / "kept", path("t-0")));
+  EXPECT_EQ(create("t").error, ErrorCode::kKafkaStorageError);
+  EXPECT_TRUE(exists("t-0"));
+  ASSERT_TRUE(fs_.remove(path("t-0/partition.metadata")));
+  EXPECT_EQ(create("t").error, ErrorCode::kKafkaStorageError);
+  restart();
+  EXPECT_TRUE(exists("t-0"));
+}
+
+TEST_F(ControllerTest, ATopicWhoseFoldersDoNotSayWhoseTheyAreCanBeDeleted) {
+  create("t");
+  append("t");
+  ASSERT_TRUE(fs_.remove(path("t-0/partition.metadata")));
+  restart();
+  EXPECT_EQ(end_offset("t"), 3);
+  EXPECT_EQ(remove("t").error, ErrorCode::kNone);
+  EXPECT_FALSE(exists("t-0"));
+}
+
+TEST_F(ControllerTest, ANameIsUsableAgainOnceThereIsSpaceAfterACreationThatFailed) {
+  fs_.refuse_changes("/t-1");
+  parts_->store.fail_commits("/removed_topics");
+  EXPECT_EQ(create("t", 2).error, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(create("t", 2).error, ErrorCode::kKafkaStorageError);
+  fs_.refuse_changes("");
+  parts_->store.fail_commits("");
+  const auto created = create("t", 3);
+  EXPECT_EQ(created.error, ErrorCode::kNone) << created.message;
+  EXPECT_EQ(end_offset("t", 2), 0);
+  EXPECT_EQ(notes(), 0u);
+}
+
+TEST_F(ControllerTest, ANameIsUsableAgainAfterChangesWhoseAnswersWereLost) {
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kAll);
+  EXPECT_EQ(create("t").error, ErrorCode::kKafkaStorageError);
+  parts_->store.fail_commits("");
+  EXPECT_EQ(create("t").error, ErrorCode::kNone);
+
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kAll);
+  EXPECT_EQ(remove("t").error, ErrorCode::kKafkaStorageError);
+  parts_->store.fail_commits("");
+  EXPECT_EQ(remove("t").error, ErrorCode::kNone);
+  EXPECT_EQ(notes(), 0u);
+  EXPECT_EQ(create("t").error, ErrorCode::kNone);
+}
+
+}  // namespace
+}  // namespace tributary::test
