@@ -184,23 +184,27 @@ void Controller::close_partitions() {
       for (const auto& [name, topic] : image_->topics())
         for (const auto& partition : topic->partitions)
           if (&partition->shard() == shard.get())
-            closing_logs_.emplace_back(partition->name(), partition->close(ErrorCode::kNotLeaderOrFollower));
+            closing_logs_.emplace_back(partition, partition->close(ErrorCode::kNotLeaderOrFollower));
     });
   }
 }
 
 Result<> Controller::close_logs() {
   Result<> first;
-  for (auto& [name, log] : closing_logs_) {
-    // A partition without a log stays as it was found: damaged, to be looked at.
-    auto closed = log ? log->close_cleanly() : fail(Errc::kUnavailable, fmt::format("{} is offline", name));
+  for (auto& [partition, log] : closing_logs_) {
+    auto closed = [&]() -> Result<> {
+      // A partition without a log stays as it was found: damaged, to be looked at.
+      if (!log) return fail(Errc::kUnavailable, fmt::format("{} is offline", partition->name()));
+      if (const auto& why = partition->failed_after_close()) return tl::unexpected<Error>(*why);
+      return log->close_cleanly();
+    }();
     if (!closed) {
       log_error("controller", "a log was not closed cleanly",
-                {{"partition", fmt::to_string(name)}, {"error", closed.error().message}});
+                {{"partition", fmt::to_string(partition->name())}, {"error", closed.error().message}});
       if (first) first = std::move(closed);
       continue;
     }
-    directory_.set_recovery_point(name, log->stable_offset());
+    directory_.set_recovery_point(partition->name(), log->stable_offset());
   }
   closing_logs_.clear();
   return first;

@@ -103,7 +103,7 @@ class Controller {
   ProducerIdBlock producer_ids_;
   std::map<TopicPartition, Offset> checkpointed_;
   std::unique_ptr<ShardTimer> checkpoint_timer_;
-  std::vector<std::pair<TopicPartition, std::unique_ptr<Log>>> closing_logs_;
+  std::vector<std::pair<std::shared_ptr<Partition>, std::unique_ptr<Log>>> closing_logs_;
 };
 
 }  // namespace tributary

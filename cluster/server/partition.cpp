@@ -176,7 +176,10 @@ void Partition::flush_now() {
 
 void Partition::on_flushed(const FlushTicket& ticket, const Result<>& synced) {
   flush_under_way_ = false;
-  if (!log_) return;
+  if (!log_) {
+    if (!synced) failed_after_close_ = synced.error();
+    return;
+  }
   const auto before = high_watermark();
   log_->complete_flush(ticket, synced);
   if (const auto& why = log_->offline()) {

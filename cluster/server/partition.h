@@ -114,6 +114,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// there is none), which the caller closes or deletes.
   [[nodiscard]] std::unique_ptr<Log> close(ErrorCode error);
 
+  /// Why a sync that was under way at close() failed. The system tells a file's error once: the log that
+  /// was given away would not see it again, and must not be closed cleanly. Also once the shard has stopped.
+  [[nodiscard]] const std::optional<Error>& failed_after_close() const { return failed_after_close_; }
+
   /// For the checkpoint; nothing without a log.
   [[nodiscard]] std::optional<Offset> durable_offset() const;
 
@@ -152,6 +156,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::unique_ptr<Log> log_;
   ErrorCode closed_ = ErrorCode::kNone;  // why log_ is null
   std::string closed_reason_;
+  std::optional<Error> failed_after_close_;
   bool offline_ = false;
   bool flush_under_way_ = false;
   bool flush_queued_ = false;  // in the shard's list
