@@ -291,17 +291,20 @@ Result<std::shared_ptr<const TopicImage>> Controller::create_folders(const Topic
   return image;
 }
 
-void Controller::delete_topics(std::vector<std::string> names, Shard& home,
+void Controller::delete_topics(std::vector<TopicToDelete> topics, Shard& home,
                                Done<std::vector<TopicOutcome>> done) {
-  loop_.post([this, names = std::move(names), &home, done = std::move(done)] {
+  loop_.post([this, topics = std::move(topics), &home, done = std::move(done)] {
     std::vector<TopicOutcome> outcomes;
-    for (const auto& name : names) outcomes.push_back(delete_one(name));
+    for (const auto& topic : topics) outcomes.push_back(delete_one(topic));
     home.post([done, outcomes = std::move(outcomes)]() mutable { done(std::move(outcomes)); });
   });
 }
 
-TopicOutcome Controller::delete_one(const std::string& name) {
+TopicOutcome Controller::delete_one(const TopicToDelete& wanted) {
+  const auto& name = wanted.name;
   const auto* image = image_->find(name);
+  if (!wanted.id.is_zero() && (!image || image->topic.id != wanted.id))
+    return refused(name, ErrorCode::kUnknownTopicId, fmt::format("there is no topic with the id {}", to_string(wanted.id)));
   if (!image)
     return refused(name, ErrorCode::kUnknownTopicOrPartition, fmt::format("there is no topic '{}'", name));
   TopicOutcome outcome{.topic = image->topic};

@@ -23,6 +23,11 @@ struct NewTopic {
   TopicConfigs configs;
 };
 
+struct TopicToDelete {
+  std::string name;
+  Uuid id;  // zero: whichever topic has the name
+};
+
 /// What became of one topic of a request.
 struct TopicOutcome {
   ErrorCode error = ErrorCode::kNone;
@@ -62,7 +67,7 @@ class Controller {
   void create_topics(std::vector<NewTopic> topics, bool validate_only, Shard& home,
                      Done<std::vector<TopicOutcome>> done);
   /// When `done` runs, no shard serves them any more and they do not come back.
-  void delete_topics(std::vector<std::string> names, Shard& home, Done<std::vector<TopicOutcome>> done);
+  void delete_topics(std::vector<TopicToDelete> topics, Shard& home, Done<std::vector<TopicOutcome>> done);
   /// An id that nobody else was given or will be, even after a crash.
   void new_producer_id(Shard& home, Done<Result<ProducerId>> done);
 
@@ -78,7 +83,7 @@ class Controller {
   [[nodiscard]] TopicOutcome validate(const NewTopic& wanted, TopicSettings& settings) const;
   [[nodiscard]] Result<std::shared_ptr<const TopicImage>> create_folders(const Topic& topic,
                                                                          const TopicSettings& settings);
-  [[nodiscard]] TopicOutcome delete_one(const std::string& name);
+  [[nodiscard]] TopicOutcome delete_one(const TopicToDelete& wanted);
   [[nodiscard]] Result<ProducerId> next_producer_id();
 
   [[nodiscard]] Shard& shard_of(const Topic& topic, PartitionIndex index) const;

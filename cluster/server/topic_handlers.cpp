@@ -131,21 +131,24 @@ class DeleteTopicsOperation final : public std::enable_shared_from_this<DeleteTo
 
   void run() {
     constexpr std::int16_t kFirstVersionWithIds = 6;
-    if (call_->version() >= kFirstVersionWithIds) {
+    const bool with_ids = call_->version() >= kFirstVersionWithIds;
+    if (with_ids) {
       for (const auto& topic : request_.topics) add(topic.name, topic.topic_id);
     } else {
       for (const auto& name : request_.topic_names) add(name, Uuid{});
     }
-    std::vector<std::string> names;
+    std::vector<TopicToDelete> topics;
     std::set<std::string> seen;
-    for (auto& answer : response_.topics) {
+    for (std::size_t i = 0; i < response_.topics.size(); ++i) {
+      auto& answer = response_.topics[i];
       if (answer.error_code != ErrorCode::kNone) continue;
-      if (seen.insert(*answer.name).second) names.push_back(*answer.name);
+      const bool by_id = with_ids && !request_.topics[i].name;
+      if (seen.insert(*answer.name).second) topics.push_back({*answer.name, by_id ? answer.topic_id : Uuid{}});
       else refuse(answer, ErrorCode::kInvalidRequest, "the topic is named twice");
     }
-    if (names.empty()) return finish();
+    if (topics.empty()) return finish();
     call_->server().controller->delete_topics(
-        std::move(names), call_->home(),
+        std::move(topics), call_->home(),
         [self = shared_from_this()](const std::vector<TopicOutcome>& outcomes) { self->deleted(outcomes); });
   }
 

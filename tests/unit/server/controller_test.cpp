@@ -109,8 +109,8 @@ class ControllerTest : public ::testing::Test {
   TopicOutcome create(const std::string& name, std::int32_t partitions = 1) {
     return wait([&](auto done) { parts_->controller->create_topics({{name, partitions, {}}}, false, home(), done); });
   }
-  TopicOutcome remove(const std::string& name) {
-    return wait([&](auto done) { parts_->controller->delete_topics({name}, home(), done); });
+  TopicOutcome remove(const std::string& name, const Uuid& id = {}) {
+    return wait([&](auto done) { parts_->controller->delete_topics({{name, id}}, home(), done); });
   }
   ErrorCode append(const std::string& topic, std::int32_t index = 0) {
     auto appended = std::make_shared<Appended>();
@@ -300,6 +300,16 @@ TEST_F(ControllerTest, ANameIsUsableAgainAfterChangesWhoseAnswersWereLost) {
   EXPECT_EQ(create("t").error, ErrorCode::kNone);
 }
 
+TEST_F(ControllerTest, DeletionByIdNeverDeletesAnotherTopicOfThatName) {
+  const auto first = create("t").topic.id;
+  remove("t", first);
+  create("t");
+  EXPECT_EQ(remove("t", first).error, ErrorCode::kUnknownTopicId);
+  EXPECT_EQ(end_offset("t"), 0);
+  remove("t");
+  EXPECT_EQ(remove("t", first).error, ErrorCode::kUnknownTopicId);
+}
+
 TEST_F(ControllerTest, ASyncThatFailsWhileStoppingLeavesNoCleanLog) {
   create("t");
   append("t");
@@ -322,4 +332,3 @@ TEST_F(ControllerTest, ASyncThatFailsWhileStoppingLeavesNoCleanLog) {
 
 }  // namespace
 }  // namespace tributary::test
-
