@@ -1,59 +1,16 @@
 #include "gateway/buffer/flash_buffer.h"
 
 #include <limits>
-#include <map>
 
 #include "common/base/check.h"
-#include "common/env/file_system.h"
 #include "common/env/random.h"
 #include "common/record/record_batch.h"
-#include "common/sqlite/database.h"
+#include "gateway/buffer/flash_buffer_state.h"
 
 namespace tributary {
 namespace {
 
-constexpr std::int64_t kFormatVersion = 1;
 constexpr std::int64_t kPageBytes = 1024;
-constexpr std::int64_t kProducerIdBase = std::int64_t{1} << 61;
-
-// The rollback journal writes a batch's bytes once (new pages are not journaled), the WAL twice; small
-// pages keep what a commit touches besides the bytes small. secure_delete, on in Debian's build, would
-// write zeros over what is deleted.
-constexpr const char* kPragmas =
-    "PRAGMA page_size=1024; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA locking_mode=EXCLUSIVE;"
-    "PRAGMA journal_mode=PERSIST; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF;"
-    "PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=1048576";
-
-constexpr const char* kSchema = R"(
-CREATE TABLE identity(
-  id INTEGER PRIMARY KEY CHECK(id = 1),
-  gateway_id INTEGER NOT NULL, producer_id INTEGER NOT NULL, epoch INTEGER NOT NULL,
-  intake_nonce INTEGER NOT NULL);
-CREATE TABLE topics(name TEXT PRIMARY KEY, hashed INTEGER NOT NULL, existing INTEGER NOT NULL);
-CREATE TABLE destinations(
-  id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, UNIQUE(topic, partition));
-CREATE TABLE batches(
-  id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, producer_id INTEGER NOT NULL,
-  epoch INTEGER NOT NULL, base_sequence INTEGER NOT NULL, record_count INTEGER NOT NULL,
-  payload_bytes INTEGER NOT NULL, size INTEGER NOT NULL, received_ms INTEGER NOT NULL,
-  bytes BLOB NOT NULL);
-CREATE TABLE restamped(
-  id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, producer_id INTEGER NOT NULL,
-  epoch INTEGER NOT NULL, base_sequence INTEGER NOT NULL);
-PRAGMA user_version=1;
-)";
-
-// A row of `batches` as its newest stamp says; the columns that info_of() reads.
-#define TRIBUTARY_SELECT_STAMPED(columns)                                                          \
-  "SELECT b.id, coalesce(r.destination, b.destination), coalesce(r.producer_id, b.producer_id),"   \
-  " coalesce(r.epoch, b.epoch), coalesce(r.base_sequence, b.base_sequence), b.record_count,"       \
-  " b.payload_bytes, b.size, b.received_ms" columns                                                \
-  " FROM batches b LEFT JOIN restamped r ON r.id = b.id "
-
-ProducerId random_producer_id() {
-  const auto random = static_cast<std::int64_t>(random_u64_from_os() >> 3);
-  return ProducerId(kProducerIdBase | random);
-}
 
 void renew_producer(GatewayIdentity& identity) {
   identity.producer_id = random_producer_id();
@@ -70,143 +27,14 @@ void raise_epoch(GatewayIdentity& identity) {
 
 }  // namespace
 
-struct FlashBuffer::State {
-  explicit State(FolderLock held) : lock(std::move(held)) {}
-
-  FolderLock lock;
-  bool fresh = false;
-  GatewayIdentity identity;
-  std::map<std::string, PartitionMapping> mappings;
-  std::map<TopicPartition, std::int64_t> destination_rows;
-  std::map<std::int64_t, TopicPartition> destinations;
-  BatchId first_id{0};
-  BatchId last_id{0};
-
-  Database database;
-  Statement insert_batch, delete_batch, delete_restamp, insert_destination, insert_restamp;
-  Statement select_infos, select_batch, set_mapping, set_identity, select_oldest;
-
-  std::atomic<std::size_t> used_bytes{0};
-  std::atomic<std::size_t> file_bytes{0};
-
-  Result<> prepare();
-  Result<> load();
-  Result<> create();
-  Result<std::int64_t> destination_row(const TopicPartition& destination,
-                                       std::map<TopicPartition, std::int64_t>& added);
-  void note_destinations(const std::map<TopicPartition, std::int64_t>& added);
-  Result<> write_identity(const GatewayIdentity& changed);
-  Result<> restamp(const std::string& topic, std::int32_t existing, const GatewayIdentity& stamp,
-                   std::map<TopicPartition, std::int64_t>& added);
-  Result<> measure();
-  /// After a commit, which stands whether or not the sizes can be read.
-  void measure_again() { (void)measure().has_value(); }
-  [[nodiscard]] SealedBatchInfo info_of(const Statement& row) const;
-};
-
 FlashBuffer::FlashBuffer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 FlashBuffer::~FlashBuffer() = default;
-
-Result<> FlashBuffer::State::prepare() {
-  const auto make = [this](Statement& statement, const char* sql) -> Result<> {
-    ASSIGN_OR_RETURN(statement, database.prepare(sql));
-    return {};
-  };
-  RETURN_IF_ERROR(make(insert_batch, "INSERT INTO batches VALUES(?,?,?,?,?,?,?,?,?,?)"));
-  RETURN_IF_ERROR(make(delete_batch, "DELETE FROM batches WHERE id = ?"));
-  RETURN_IF_ERROR(make(delete_restamp, "DELETE FROM restamped WHERE id = ?"));
-  RETURN_IF_ERROR(make(insert_destination,
-                       "INSERT INTO destinations(topic, partition) VALUES(?, ?) RETURNING id"));
-  RETURN_IF_ERROR(make(insert_restamp, "INSERT OR REPLACE INTO restamped VALUES(?,?,?,?,?)"));
-  RETURN_IF_ERROR(make(select_infos, TRIBUTARY_SELECT_STAMPED("") "WHERE b.id > ? ORDER BY b.id LIMIT ?"));
-  RETURN_IF_ERROR(make(select_batch, TRIBUTARY_SELECT_STAMPED(", b.bytes") "WHERE b.id = ?"));
-  RETURN_IF_ERROR(make(set_mapping, "INSERT OR REPLACE INTO topics VALUES(?, ?, ?)"));
-  RETURN_IF_ERROR(make(select_oldest, "SELECT received_ms FROM batches ORDER BY id LIMIT 1"));
-  return make(set_identity, "UPDATE identity SET producer_id = ?, epoch = ?, intake_nonce = ?");
-}
-
-Result<> FlashBuffer::State::create() {
-  fresh = true;
-  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(database));
-  RETURN_IF_ERROR(database.execute(kSchema));
-  RETURN_IF_ERROR(database.execute(
-      fmt::format("INSERT INTO identity VALUES(1, {}, {}, 0, {})",
-                  static_cast<std::int64_t>(random_u64_from_os()), random_producer_id(),
-                  static_cast<std::int64_t>(random_u64_from_os()))
-          .c_str()));
-  return transaction.commit();
-}
-
-Result<> FlashBuffer::State::load() {
-  {
-    ASSIGN_OR_RETURN(auto row, database.prepare(
-                                   "SELECT gateway_id, producer_id, epoch, intake_nonce FROM identity"));
-    ASSIGN_OR_RETURN(const bool found, row.step());
-    if (!found) return fail(Errc::kCorrupt, "the table identity is empty");
-    identity = {static_cast<std::uint64_t>(row.integer(0)), ProducerId(row.integer(1)),
-                ProducerEpoch(static_cast<std::int16_t>(row.integer(2))),
-                static_cast<std::uint64_t>(row.integer(3))};
-  }
-  ASSIGN_OR_RETURN(auto topics, database.prepare("SELECT name, hashed, existing FROM topics"));
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, topics.step());
-    if (!row) break;
-    const PartitionMapping mapping{static_cast<std::int32_t>(topics.integer(1)),
-                                   static_cast<std::int32_t>(topics.integer(2))};
-    if (mapping.hashed <= 0 || mapping.existing <= 0) {
-      return fail(Errc::kCorrupt, fmt::format("the partition count of {} is not positive", topics.text(0)));
-    }
-    mappings.emplace(topics.text(0), mapping);
-  }
-  ASSIGN_OR_RETURN(auto rows, database.prepare("SELECT id, topic, partition FROM destinations"));
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, rows.step());
-    if (!row) break;
-    const TopicPartition destination{std::string(rows.text(1)),
-                                     PartitionIndex(static_cast<std::int32_t>(rows.integer(2)))};
-    destination_rows.emplace(destination, rows.integer(0));
-    destinations.emplace(rows.integer(0), destination);
-  }
-  return measure();
-}
-
-Result<std::unique_ptr<FlashBuffer>> FlashBuffer::open(FlashBufferOptions options) {
-  auto& fs = posix_file_system();
-  RETURN_IF_ERROR(fs.create_directories(options.folder));
-  ASSIGN_OR_RETURN(auto lock, FolderLock::acquire(options.folder));
-  auto state = std::make_unique<State>(std::move(lock));
-  const auto path = options.folder + "/buffer.db";
-  const auto opened = [&]() -> Result<> {
-    ASSIGN_OR_RETURN(state->database, Database::open(path));
-    RETURN_IF_ERROR(state->database.execute(kPragmas));
-    ASSIGN_OR_RETURN(const auto version, state->database.integer("PRAGMA user_version"));
-    ASSIGN_OR_RETURN(const auto tables, state->database.integer("SELECT count(*) FROM sqlite_schema"));
-    if (version == 0 && tables == 0) {
-      RETURN_IF_ERROR(state->create());
-      RETURN_IF_ERROR(fs.sync_directory(options.folder));
-    } else if (version != kFormatVersion) {
-      return fail(Errc::kUnsupported, fmt::format("{}: format version {}, this program knows {}", path,
-                                                  version, kFormatVersion));
-    }
-    RETURN_IF_ERROR(state->prepare());
-    return state->load();
-  }();
-  if (!opened) {
-    auto error = opened.error();
-    if (error.code == Errc::kCorrupt) {
-      error.message = fmt::format(
-          "{}: no readable buffer ({}); move it away to start with an empty one: the batches in it are "
-          "not sent then. `sqlite3 {} .recover` may show what can be saved", path, error.message, path);
-    }
-    return tl::unexpected<Error>(std::move(error));
-  }
-  return std::unique_ptr<FlashBuffer>(new FlashBuffer(std::move(state)));
-}
 
 const GatewayIdentity& FlashBuffer::identity() const { return state_->identity; }
 bool FlashBuffer::fresh() const { return state_->fresh; }
 BatchId FlashBuffer::first_id() const { return state_->first_id; }
 BatchId FlashBuffer::last_id() const { return state_->last_id; }
+BatchId FlashBuffer::last_id_taken() const { return state_->last_id_taken; }
 
 std::vector<TopicPartition> FlashBuffer::destinations() const {
   std::vector<TopicPartition> found;
@@ -279,20 +107,44 @@ Result<> FlashBuffer::add(const std::vector<SealedBatch>& batches) {
   RETURN_IF_ERROR(transaction.commit());
   s.note_destinations(added);
   s.last_id = last;
+  s.last_id_taken = std::max(s.last_id_taken, last);
   s.measure_again();
   return {};
 }
 
 Result<> FlashBuffer::remove(const std::vector<BatchId>& ids) {
-  auto& s = *state_;
-  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
-  for (const auto id : ids) {
-    RETURN_IF_ERROR(s.delete_batch.bind(1, id.value()).run());
-    RETURN_IF_ERROR(s.delete_restamp.bind(1, id.value()).run());
-  }
-  RETURN_IF_ERROR(transaction.commit());
-  s.measure_again();
+  std::set<BatchId> undeletable;
+  RETURN_IF_ERROR(state_->remove(ids, undeletable));
+  state_->measure_again();
   return {};
+}
+
+Result<> FlashBuffer::State::remove(std::span<const BatchId> ids, std::set<BatchId>& undeletable) {
+  for (;;) {
+    const auto known = undeletable.size();
+    auto removed = try_remove(ids, undeletable);
+    if (undeletable.size() > known) continue;
+    if (removed || removed.error().code != Errc::kNoSpace || ids.size() < 2) return removed;
+    // No room for the journal of so many: what the first half frees is there for the second.
+    RETURN_IF_ERROR(remove(ids.first(ids.size() / 2), undeletable));
+    ids = ids.subspan(ids.size() / 2);
+  }
+}
+
+// A transaction in which a statement has met damage must not go on: it may have freed some of the pages.
+Result<> FlashBuffer::State::try_remove(std::span<const BatchId> ids, std::set<BatchId>& undeletable) {
+  ASSIGN_OR_RETURN(auto transaction, Transaction::begin(database));
+  for (const auto id : ids) {
+    if (undeletable.contains(id)) {
+      RETURN_IF_ERROR(insert_nowhere.bind(1, id.value()).run());
+      continue;
+    }
+    auto deleted = delete_batch.bind(1, id.value()).run();
+    if (!deleted && deleted.error().code == Errc::kCorrupt) undeletable.insert(id);
+    RETURN_IF_ERROR(std::move(deleted));
+    RETURN_IF_ERROR(delete_restamp.bind(1, id.value()).run());
+  }
+  return transaction.commit();
 }
 
 SealedBatchInfo FlashBuffer::State::info_of(const Statement& row) const {
@@ -366,25 +218,42 @@ Result<> FlashBuffer::set_mapping(const std::string& topic, PartitionMapping map
   return {};
 }
 
-Result<> FlashBuffer::give_up(const std::vector<BatchId>& ids) {
-  constexpr std::size_t kFilesMax = 100;
+// The pages of a damaged batch may be others' by what they say: deleting it could free a sound one's.
+Result<std::size_t> FlashBuffer::give_up(const std::vector<BatchId>& ids) {
   auto& s = *state_;
-  auto& fs = posix_file_system();
-  const auto folder = std::filesystem::path(s.database.path()).parent_path().string();
-  ASSIGN_OR_RETURN(const auto names, fs.list(folder));
-  auto files = static_cast<std::size_t>(std::count_if(
-      names.begin(), names.end(), [](const auto& name) { return name.starts_with("given-up-"); }));
+  std::vector<BatchId> there;
+  std::set<BatchId> damaged;
+  std::size_t kept = 0;
   for (const auto id : ids) {
-    if (files++ >= kFilesMax) break;
+    const auto batch = load(id);
+    if (!batch && batch.error().code == Errc::kNotFound) continue;
+    there.push_back(id);
+    if (!batch) damaged.insert(id);
     s.select_batch.bind(1, id.value());
-    ASSIGN_OR_RETURN(const bool row, s.select_batch.step());
-    if (!row) continue;
-    auto written = write_file_atomically(fs, fmt::format("{}/given-up-{}.batch", folder, id),
-                                         s.select_batch.blob(9));
+    const auto row = s.select_batch.step();
+    if (!row || !*row) continue;
+    kept += set_aside(id, s.select_batch.blob(9)) ? 1 : 0;
     s.select_batch.reset();
-    RETURN_IF_ERROR(std::move(written));
   }
-  return remove(ids);
+  RETURN_IF_ERROR(s.remove(there, damaged));
+  s.measure_again();
+  return kept;
+}
+
+bool FlashBuffer::set_aside(BatchId id, ByteView bytes) {
+  constexpr std::ptrdiff_t kFilesMax = 100;
+  auto& fs = posix_file_system();
+  const auto folder = std::filesystem::path(state_->database.path()).parent_path().string();
+  const auto names = fs.list(folder);
+  if (!names || std::count_if(names->begin(), names->end(), [](const auto& name) {
+        return name.starts_with("given-up-");
+      }) >= kFilesMax) {
+    return false;
+  }
+  const auto path = fmt::format("{}/given-up-{}.batch", folder, id);
+  const bool written = write_file_atomically(fs, path, bytes).has_value();
+  if (!written) (void)fs.remove(path + ".tmp").has_value();  // what there was room for
+  return written;
 }
 
 Result<> FlashBuffer::rehome(const std::string& topic, PartitionMapping mapping, Renewal renewal) {
@@ -463,10 +332,16 @@ Result<> FlashBuffer::State::measure() {
   ASSIGN_OR_RETURN(const auto free_pages, database.integer("PRAGMA freelist_count"));
   file_bytes = static_cast<std::size_t>(pages * kPageBytes);
   used_bytes = static_cast<std::size_t>((pages - free_pages) * kPageBytes);
-  ASSIGN_OR_RETURN(const auto first, database.integer("SELECT coalesce(min(id), 0) FROM batches"));
-  ASSIGN_OR_RETURN(const auto last, database.integer("SELECT coalesce(max(id), 0) FROM batches"));
-  first_id = BatchId(first);
-  last_id = BatchId(last);
+  ASSIGN_OR_RETURN(const auto taken, database.integer("SELECT coalesce(max(id), 0) FROM batches"));
+  last_id_taken = BatchId(taken);
+  const auto id_of = [](Statement& select) -> Result<BatchId> {
+    ASSIGN_OR_RETURN(const bool row, select.step());
+    const BatchId id(row ? select.integer(0) : 0);
+    if (row) select.reset();
+    return id;
+  };
+  ASSIGN_OR_RETURN(first_id, id_of(select_first_id));
+  ASSIGN_OR_RETURN(last_id, id_of(select_last_id));
   return {};
 }
 

@@ -61,7 +61,9 @@ class FlashBuffer {
   /// kNoSpace if the disk is full: nothing was added, and it may be tried again.
   [[nodiscard]] Result<> add(const std::vector<SealedBatch>& batches);
 
-  /// Removes acknowledged batches; unknown ids are ignored. One transaction.
+  /// Removes acknowledged batches; unknown ids are ignored. One transaction; several, the first ids first,
+  /// if the disk is too full for one's journal. A batch whose pages are damaged cannot be removed: it is
+  /// marked, and no other call sees it any more, but its pages stay in use.
   [[nodiscard]] Result<> remove(const std::vector<BatchId>& ids);
 
   /// Visits infos with ids above `after`, ascending, at most `rows_max`, until `visit` returns false.
@@ -69,7 +71,8 @@ class FlashBuffer {
   [[nodiscard]] Result<BatchId> scan(BatchId after, std::size_t rows_max,
                                      const std::function<bool(const SealedBatchInfo&)>& visit) const;
 
-  /// The batch, stamped as scan() shows it. kNotFound; kCorrupt if its CRC does not match.
+  /// The batch, stamped as scan() shows it. kNotFound; kCorrupt if its CRC does not match, its pages are
+  /// damaged, or the disk does not read them.
   [[nodiscard]] Result<SealedBatch> load(BatchId id) const;
 
   /// Every partition that ever had a batch here.
@@ -77,6 +80,8 @@ class FlashBuffer {
   /// 0 if it is empty.
   [[nodiscard]] BatchId first_id() const;
   [[nodiscard]] BatchId last_id() const;
+  /// No new batch may have this id or a smaller one: not below last_id().
+  [[nodiscard]] BatchId last_id_taken() const;
 
   // ---- Partitions -----------------------------------------------------------------------------------
 
@@ -84,10 +89,12 @@ class FlashBuffer {
   [[nodiscard]] std::optional<PartitionMapping> mapping(const std::string& topic) const;
   [[nodiscard]] Result<> set_mapping(const std::string& topic, PartitionMapping mapping);
 
-  /// Removes batches that will never be in the log: damaged here, or refused by the cluster. What is there
-  /// of them is kept beside the database as files `given-up-<id>.batch`, as long as there are no more
-  /// than 100 such files. One transaction, after the files.
-  [[nodiscard]] Result<> give_up(const std::vector<BatchId>& ids);
+  /// Removes batches that will never be in the log: damaged here, or refused by the cluster. What can be
+  /// read of them is set aside before: how many. Then as remove(), but what is damaged is only marked.
+  [[nodiscard]] Result<std::size_t> give_up(const std::vector<BatchId>& ids);
+  /// Keeps a batch that is given up as a file `given-up-<id>.batch` beside the database. False if it
+  /// cannot be written, or there are 100 such files. Durable when it returns true.
+  bool set_aside(BatchId id, ByteView bytes);
 
   enum class Renewal { kEpoch, kProducer };
   /// Gives every batch of `topic`, in order, the partition (its partition % mapping.existing) and the
