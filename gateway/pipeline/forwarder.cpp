@@ -8,6 +8,8 @@ namespace tributary {
 namespace {
 
 constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
+constexpr auto kShrinkRetry = std::chrono::minutes(1);
+constexpr auto kBufferRetry = std::chrono::seconds(1);
 constexpr std::size_t kWakeBytes = 64 << 10;
 constexpr std::size_t kReadMax = 4096;
 constexpr int kSealsPerStep = 16;
@@ -69,7 +71,7 @@ Result<> Forwarder::tie() {
   const IntakeBinding binding{identity.intake_nonce, identity.producer_id, identity.epoch};
   if (bound == binding) return {};
   ASSIGN_OR_RETURN(const auto continuations, buffer_.continuations());
-  return intake_.bind(binding, continuations, buffer_.last_id());
+  return intake_.bind(binding, continuations, buffer_.last_id_taken());
 }
 
 Result<> Forwarder::reconcile() {
@@ -164,7 +166,7 @@ MonoTime Forwarder::next_time(MonoTime now) {
   auto next = std::min(next_housekeeping_, sealer_.due(load()));
   if (!tmpfs_.empty()) {
     const auto due = tmpfs_.begin()->second.sealed_with_oldest + sealer_.seal_age();
-    next = std::min(next, std::max(due, buffer_retry_));
+    next = std::min(next, std::max(due, spill_retry_));
   }
   return next;
 }
@@ -235,9 +237,10 @@ Result<> Forwarder::seal() {
 
 // Once for a topic: what its keys are mapped to must outlive a power cut that its batches outlive.
 void Forwarder::persist_mapping(Topic& topic) {
-  if (clock_.mono_now() < buffer_retry_) return;
+  if (clock_.mono_now() < topic.retry) return;
   if (auto set = buffer_.set_mapping(topic.name, topic.mapping); !set) {
-    return buffer_failed("the partition count is not on flash", set.error());
+    topic.retry = buffer_failed("the partition count is not on flash", set.error());
+    return;
   }
   topic.mapping_persisted = true;
 }
@@ -256,22 +259,23 @@ void Forwarder::housekeep(MonoTime now) {
   std::size_t in_flight_on_flash = 0;
   for (const auto& [id, partition] : in_flight_) in_flight_on_flash += tmpfs_.contains(id) ? 0 : 1;
   metrics_.unacked_batches.set(static_cast<double>(tmpfs_.size() + in_flight_on_flash));
-  if (now < buffer_retry_) return;
+  if (now < shrink_retry_) return;
   if (const auto shrunk = buffer_.give_space_back(); !shrunk) {
-    buffer_failed("no space is given back", shrunk.error());
+    shrink_retry_ = buffer_failed("no space is given back", shrunk.error()) + kShrinkRetry;
   }
   if (const auto shrunk = intake_.give_space_back(); !shrunk) {
     log_warning("pipeline", "the intake gives no space back", {{"reason", shrunk.error().message}});
   }
 }
 
-void Forwarder::buffer_failed(const char* what, const Error& error) {
+// Says so, and when to try again.
+MonoTime Forwarder::buffer_failed(const char* what, const Error& error) {
   metrics_.buffer_errors.inc();
-  buffer_retry_ = clock_.mono_now() + std::chrono::seconds(1);
   if (auto turn = buffer_trouble_.turn()) {
     log_error("pipeline", "the flash buffer fails, trying again",
               {{"consequence", what}, {"reason", error.message}, {"unsaid", turn.suppressed}});
   }
+  return clock_.mono_now() + kBufferRetry;
 }
 
 }  // namespace tributary

@@ -94,21 +94,26 @@ class Forwarder {
   Result<> offer();
   Result<bool> offer_one(Partition& partition);
   Result<std::optional<SealedBatch>> next_batch(Partition& partition);
+  Result<std::optional<SealedBatch>> next_from_flash(Partition& partition);
+  void read_failed(Partition& partition, const Error& error);
   Result<bool> may_follow(const Partition& partition, const SealedBatchInfo& info);
   void refill(Partition& partition);
   Result<> apply_acks(MonoTime now);
 
   // Batches to flash, and away from it.
   Result<> spill(MonoTime now, bool all);
+  Result<bool> spill_in_chunks(const std::vector<BatchId>& ids);
   Result<bool> spill_chunk(const std::vector<BatchId>& ids);
   [[nodiscard]] std::vector<BatchId> due_for_spill(MonoTime now, bool all) const;
   Result<> remove_acked_from_flash(MonoTime now, bool at_once);
   [[nodiscard]] bool flash_drained() const;
-  void buffer_failed(const char* what, const Error& error);
+  [[nodiscard]] MonoTime buffer_failed(const char* what, const Error& error);
 
   // Topics whose partitions are not what was assumed, batches that are given up, a fenced producer.
   Result<> settle_topics();
-  Result<> rehome(Topic& topic);
+  Result<bool> rehome(Topic& topic);
+  Result<bool> give_up(Topic& topic);
+  void begin_anew(Topic& topic);
   void apply_setbacks();
   void give_up_refused(Partition& partition, BatchId id, const std::string& reason);
   void renew_producer(const Partition& fenced, const std::string& reason);
@@ -145,7 +150,10 @@ class Forwarder {
   bool reachable_ = false;
   bool hurrying_ = false;
   bool more_to_scan_ = false;
-  MonoTime buffer_retry_{};                    // not before, after a failure
+  // Not before, after a failure. Each kind of access to flash has its own, so that none starves another.
+  MonoTime spill_retry_{};
+  MonoTime remove_retry_{};
+  MonoTime shrink_retry_{};
   MonoTime next_housekeeping_{};
   OncePer buffer_trouble_{std::chrono::minutes(1)};
   OncePer shrunk_{std::chrono::minutes(1)};

@@ -10,7 +10,9 @@ constexpr std::size_t kStagedMax = 16;
 constexpr std::size_t kScanRows = 512;
 constexpr std::size_t kSpillBytesMax = 1 << 20;  // of one transaction
 constexpr std::size_t kSpillBatchesMax = 512;
+constexpr auto kSpillRetry = std::chrono::seconds(1);
 constexpr std::size_t kRemoveMax = 200;
+constexpr int kReadTries = 10;  // one a second
 constexpr auto kRemoveAfter = std::chrono::seconds(5);
 
 }  // namespace
@@ -94,24 +96,7 @@ Result<bool> Forwarder::offer_one(Partition& partition) {
 // The batch to offer next: still first in `staged` or `waiting`. Nothing if there is none now.
 Result<std::optional<SealedBatch>> Forwarder::next_batch(Partition& partition) {
   if (partition.staged.empty() && partition.scanned < partition.flash_last) refill(partition);
-  if (!partition.staged.empty()) {
-    ASSIGN_OR_RETURN(const bool follows, may_follow(partition, partition.staged.front()));
-    if (!follows || clock_.mono_now() < buffer_retry_) return std::nullopt;
-    auto batch = buffer_.load(partition.staged.front().id);
-    if (batch) return std::optional(*std::move(batch));
-    if (batch.error().code == Errc::kCorrupt) {
-      log_error("pipeline", "a batch on flash is damaged and will be given up",
-                {{"reason", batch.error().message},
-                 {"partition", fmt::to_string(partition.destination)},
-                 {"readings", partition.staged.front().record_count}});
-      metrics_.lost.inc(static_cast<std::uint64_t>(partition.staged.front().record_count));
-      partition.topic->given_up.push_back(partition.staged.front().id);
-      partition.topic->rehoming = true;
-    } else {
-      buffer_failed("a batch cannot be read", batch.error());
-    }
-    return std::nullopt;
-  }
+  if (!partition.staged.empty()) return next_from_flash(partition);
   if (partition.flash_backlog() || partition.waiting.empty()) return std::nullopt;
   const auto& held = tmpfs_.at(partition.waiting.front());
   ASSIGN_OR_RETURN(const bool follows, may_follow(partition, held.info));
@@ -123,19 +108,50 @@ Result<std::optional<SealedBatch>> Forwarder::next_batch(Partition& partition) {
   return std::optional(std::move(batch));
 }
 
+Result<std::optional<SealedBatch>> Forwarder::next_from_flash(Partition& partition) {
+  const auto& info = partition.staged.front();
+  if (clock_.mono_now() < partition.read_retry) return std::nullopt;
+  ASSIGN_OR_RETURN(const bool follows, may_follow(partition, info));
+  if (!follows) return std::nullopt;
+  auto batch = buffer_.load(info.id);
+  if (!batch) {
+    read_failed(partition, batch.error());
+    return std::nullopt;
+  }
+  partition.read_failures = 0;
+  return std::optional(*std::move(batch));
+}
+
+// Damage, and a card that does not answer, look alike: SQLite calls EIO a malformed image. A page that the
+// card does not give in so many seconds it will not give at all.
+void Forwarder::read_failed(Partition& partition, const Error& error) {
+  if (++partition.read_failures < kReadTries) {
+    partition.read_retry = buffer_failed("a batch cannot be read", error);
+    return;
+  }
+  partition.read_failures = 0;
+  const auto& info = partition.staged.front();
+  log_error("pipeline", "a batch on flash is damaged and will be given up",
+            {{"reason", error.message},
+             {"partition", fmt::to_string(partition.destination)},
+             {"readings", info.record_count}});
+  partition.topic->given_up.push_back({info.id, info.record_count, true});
+  partition.topic->rehoming = true;
+}
+
 // A new epoch fences the former one: before the first batch of it is offered, nothing of the former may be
 // in flight, and nothing that is acknowledged may be on flash any more, whence a power cut would bring
 // it back (that it is acknowledged is noted on tmpfs).
 Result<bool> Forwarder::may_follow(const Partition& partition, const SealedBatchInfo& info) {
   if (partition.producer_id_last == info.producer_id && partition.epoch_last == info.epoch) return true;
   if (!partition.in_flight.empty()) return false;
-  if (clock_.mono_now() < buffer_retry_) return acked_on_flash_.empty();
+  if (clock_.mono_now() < remove_retry_) return acked_on_flash_.empty();
   RETURN_IF_ERROR(remove_acked_from_flash(clock_.mono_now(), true));
   return acked_on_flash_.empty();
 }
 
 void Forwarder::refill(Partition& partition) {
-  if (clock_.mono_now() < buffer_retry_) return;
+  if (clock_.mono_now() < partition.read_retry) return;
   std::size_t rows = 0;
   const auto last = buffer_.scan(partition.scanned, kScanRows, [&](const SealedBatchInfo& info) {
     ++rows;
@@ -144,7 +160,10 @@ void Forwarder::refill(Partition& partition) {
     }
     return partition.staged.size() < kStagedMax;
   });
-  if (!last) return buffer_failed("batches cannot be read", last.error());
+  if (!last) {
+    partition.read_retry = buffer_failed("batches cannot be read", last.error());
+    return;
+  }
   partition.scanned = *last;
   if (partition.staged.size() < kStagedMax && rows < kScanRows) {
     partition.scanned = partition.flash_last = std::max(partition.flash_last, *last);
@@ -171,24 +190,29 @@ std::vector<BatchId> Forwarder::due_for_spill(MonoTime now, bool all) const {
 }
 
 Result<> Forwarder::spill(MonoTime now, bool all) {
-  if (now < buffer_retry_) return {};
-  const auto ids = due_for_spill(now, all);
+  if (now < spill_retry_) return {};
+  ASSIGN_OR_RETURN(const bool spilled, spill_in_chunks(due_for_spill(now, all)));
+  if (!spilled) spill_retry_ = now + kSpillRetry;
+  return {};
+}
+
+// False if the buffer did not take them all: those that it took are the first ones.
+Result<bool> Forwarder::spill_in_chunks(const std::vector<BatchId>& ids) {
   std::vector<BatchId> chunk;
   std::size_t bytes = 0;
   for (const auto id : ids) {
     const auto size = static_cast<std::size_t>(tmpfs_.at(id).info.size);
     if (!chunk.empty() && (bytes + size > kSpillBytesMax || chunk.size() == kSpillBatchesMax)) {
       ASSIGN_OR_RETURN(const bool spilled, spill_chunk(chunk));
-      if (!spilled) return {};
+      if (!spilled) return false;
       chunk.clear();
       bytes = 0;
     }
     chunk.push_back(id);
     bytes += size;
   }
-  if (chunk.empty()) return {};
-  ASSIGN_OR_RETURN([[maybe_unused]] const bool spilled, spill_chunk(chunk));
-  return {};
+  if (chunk.empty()) return true;
+  return spill_chunk(chunk);
 }
 
 // False if the buffer did not take them; an error only from the intake.
@@ -202,10 +226,9 @@ Result<bool> Forwarder::spill_chunk(const std::vector<BatchId>& ids) {
     }
   }
   if (auto added = buffer_.add(batches); !added) {
-    buffer_failed("readings stay in the intake, on tmpfs", added.error());
+    (void)buffer_failed("readings stay in the intake, on tmpfs", added.error());
     return false;
   }
-  buffer_trouble_.reset();
   RETURN_IF_ERROR(intake_.remove_sealed(ids));
   for (const auto& [info, bytes] : batches) {
     metrics_.spilled.inc(static_cast<std::uint64_t>(info.record_count));
@@ -234,12 +257,12 @@ bool Forwarder::flash_drained() const {
 
 // Many at once: each transaction on flash costs its journal.
 Result<> Forwarder::remove_acked_from_flash(MonoTime now, bool at_once) {
-  if (acked_on_flash_.empty() || (now < buffer_retry_ && !at_once)) return {};
+  if (acked_on_flash_.empty() || (now < remove_retry_ && !at_once)) return {};
   const bool overdue = acked_on_flash_since_ && now >= *acked_on_flash_since_ + kRemoveAfter;
   if (!at_once && !overdue && acked_on_flash_.size() < kRemoveMax && !flash_drained()) return {};
   const std::vector<BatchId> ids(acked_on_flash_.begin(), acked_on_flash_.end());
   if (auto removed = buffer_.remove(ids); !removed) {
-    buffer_failed("acknowledged batches stay on flash", removed.error());
+    remove_retry_ = buffer_failed("acknowledged batches stay on flash", removed.error());
     return {};
   }
   RETURN_IF_ERROR(intake_.forget_acked_on_flash(ids));
@@ -255,7 +278,7 @@ Result<> Forwarder::finish() {
   RETURN_IF_ERROR(apply_acks(now));
   hurry();
   RETURN_IF_ERROR(read_and_seal(now));
-  buffer_retry_ = {};
+  spill_retry_ = {};
   RETURN_IF_ERROR(spill(now, true));
   RETURN_IF_ERROR(remove_acked_from_flash(now, true));
   housekeep(now);

@@ -11,7 +11,13 @@ struct Forwarder::Topic {
   bool mapping_persisted = false;
   bool count_known = false;     // told by the cluster on this run
   bool rehoming = false;        // nothing is offered until rehome() is done
-  std::vector<BatchId> given_up; // damaged on flash, or refused by the cluster
+  struct GivenUp {
+    BatchId id{0};
+    std::int32_t record_count = 0;
+    bool damaged = false;       // on flash; otherwise refused by the cluster
+  };
+  std::vector<GivenUp> given_up;
+  MonoTime retry{};             // flash is not written for it before, after a failure
 };
 
 struct Forwarder::Partition {
@@ -32,6 +38,8 @@ struct Forwarder::Partition {
   std::deque<SealedBatchInfo> staged;
   BatchId scanned{0};
   BatchId flash_last{0};
+  MonoTime read_retry{};        // not before, after a failure
+  int read_failures = 0;        // in a row, of the first one staged
 
   std::deque<BatchId> waiting;  // on tmpfs, not offered
 

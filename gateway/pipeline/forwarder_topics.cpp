@@ -3,6 +3,11 @@
 #include "gateway/pipeline/forwarder_state.h"
 
 namespace tributary {
+namespace {
+
+constexpr auto kRehomeRetry = std::chrono::seconds(1);
+
+}  // namespace
 
 void Forwarder::partition_count(const std::string& name, std::int32_t count) {
   if (count <= 0) return;
@@ -52,7 +57,7 @@ void Forwarder::give_up_refused(Partition& partition, BatchId id, const std::str
              {"partition", fmt::to_string(partition.destination)},
              {"readings", offered->record_count},
              {"reason", reason}});
-  partition.topic->given_up.push_back(id);
+  partition.topic->given_up.push_back({id, offered->record_count, false});
 }
 
 // All topics' batches need it. What is in flight may still be acknowledged, and is waited for.
@@ -95,7 +100,9 @@ Result<> Forwarder::settle_topics() {
   for (auto& [name, topic] : topics_) {
     if (topic->rehoming) {
       if (!in_flight(*topic)) {
-        RETURN_IF_ERROR(rehome(*topic));
+        if (clock_.mono_now() < topic->retry) continue;
+        ASSIGN_OR_RETURN(const bool done, rehome(*topic));
+        if (!done) topic->retry = clock_.mono_now() + kRehomeRetry;
       } else if (auto turn = shrunk_.turn()) {
         log_warning("pipeline", "waiting for batches in flight before batches are given new partitions",
                     {{"topic", name}});
@@ -111,36 +118,83 @@ Result<> Forwarder::settle_topics() {
   return {};
 }
 
-// Nothing of the topic is in flight. Any step that the buffer refuses is tried again by a later step().
-Result<> Forwarder::rehome(Topic& topic) {
-  if (clock_.mono_now() < buffer_retry_) return {};
+// Nothing of the topic is in flight. False if the buffer refuses a step: a later call tries them all again.
+// What is given up goes first, for it makes room for the rest. After a crash between the two, its gap in
+// the sequences is found anew.
+Result<bool> Forwarder::rehome(Topic& topic) {
   if (!sealer_.empty()) RETURN_IF_ERROR(seal());
+  ASSIGN_OR_RETURN(const bool given_up, give_up(topic));
+  if (!given_up) return false;
   std::vector<BatchId> ids;
   for (const auto& [id, batch] : tmpfs_) {
     if (batch.partition->topic == &topic) ids.push_back(id);
   }
-  if (!ids.empty()) {
-    ASSIGN_OR_RETURN(const bool spilled, spill_chunk(ids));
-    if (!spilled) return {};
-  }
+  ASSIGN_OR_RETURN(const bool spilled, spill_in_chunks(ids));
+  if (!spilled) return false;
   RETURN_IF_ERROR(remove_acked_from_flash(clock_.mono_now(), true));
-  if (!acked_on_flash_.empty()) return {};
-  if (auto removed = buffer_.give_up(topic.given_up); !removed) {
-    buffer_failed("a batch that is given up stays on flash", removed.error());
-    return {};
-  }
-  topic.given_up.clear();
+  if (!acked_on_flash_.empty()) return false;
   const auto renewal =
       renew_producer_ ? FlashBuffer::Renewal::kProducer : FlashBuffer::Renewal::kEpoch;
   if (auto done = buffer_.rehome(topic.name, topic.mapping, renewal); !done) {
-    buffer_failed("batches cannot be stamped anew", done.error());
-    return {};
+    (void)buffer_failed("batches cannot be stamped anew", done.error());
+    return false;
   }
   renew_producer_ = false;
   const auto& identity = buffer_.identity();
-  ASSIGN_OR_RETURN(const auto continuations, buffer_.continuations());
+  const auto continuations = buffer_.continuations();
+  if (!continuations) {  // then under one epoch more
+    (void)buffer_failed("batches cannot be stamped anew", continuations.error());
+    return false;
+  }
   RETURN_IF_ERROR(intake_.bind({identity.intake_nonce, identity.producer_id, identity.epoch},
-                               continuations, buffer_.last_id()));
+                               *continuations, buffer_.last_id_taken()));
+  begin_anew(topic);
+  return true;
+}
+
+// On tmpfs, where one was refused before it was spilled, or on flash. A damaged one is looked at once more: a
+// card that did not answer may do so now. False if the buffer refuses.
+Result<bool> Forwarder::give_up(Topic& topic) {
+  std::erase_if(topic.given_up, [this](const auto& batch) {
+    return batch.damaged && buffer_.load(batch.id).has_value();
+  });
+  std::vector<BatchId> from_tmpfs, from_flash;
+  std::size_t kept = 0;
+  for (const auto& batch : topic.given_up) {
+    const auto held = tmpfs_.find(batch.id);
+    if (held == tmpfs_.end()) {
+      from_flash.push_back(batch.id);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const auto bytes, intake_.sealed_bytes(batch.id));
+    kept += buffer_.set_aside(batch.id, bytes.view()) ? 1 : 0;
+    from_tmpfs.push_back(batch.id);
+  }
+  auto removed = from_flash.empty() ? Result<std::size_t>(0) : buffer_.give_up(from_flash);
+  if (!removed) {
+    (void)buffer_failed("a batch that is given up stays on flash", removed.error());
+    return false;
+  }
+  if (!from_tmpfs.empty()) RETURN_IF_ERROR(intake_.remove_sealed(from_tmpfs));
+  for (const auto id : from_tmpfs) {
+    const auto held = tmpfs_.find(id);
+    cached_bytes_ -= held->second.bytes.size();
+    tmpfs_.erase(held);
+  }
+  kept += *removed;
+  if (kept < topic.given_up.size()) {
+    log_error("pipeline", "of batches that are given up, some could not be kept aside",
+              {{"topic", topic.name}, {"batches", topic.given_up.size() - kept}});
+  }
+  for (const auto& batch : topic.given_up) {
+    if (batch.damaged) metrics_.lost.inc(static_cast<std::uint64_t>(batch.record_count));
+  }
+  topic.given_up.clear();
+  return true;
+}
+
+// All that there is of the topic is on flash, under new stamps.
+void Forwarder::begin_anew(Topic& topic) {
   topic.rehoming = false;
   topic.mapping_persisted = true;
   for (const auto& destination : buffer_.destinations()) {
@@ -152,8 +206,7 @@ Result<> Forwarder::rehome(Topic& topic) {
     partition.flash_last = buffer_.last_id();
   }
   log_info("pipeline", "the topic's batches are stamped anew",
-           {{"topic", topic.name}, {"partitions", topic.mapping.existing}, {"epoch", identity.epoch}});
-  return {};
+           {{"topic", topic.name}, {"partitions", topic.mapping.existing}, {"epoch", buffer_.identity().epoch}});
 }
 
 }  // namespace tributary

@@ -129,6 +129,8 @@ class ForwarderTest : public testing::Test {
     EXPECT_GE(found, sent - lost_at_most);
   }
 
+  [[nodiscard]] std::string buffer_path() const { return flash_folder_ / "flash/buffer.db"; }
+
   test::TempFolder intake_folder_{"/dev/shm"};
   test::TempFolder flash_folder_;
   FakeClock clock_;

@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 
 #include "common/sqlite/database.h"
+#include "tests/support/damage.h"
+#include "tests/support/sqlite_fault.h"
 
 namespace tributary {
 namespace {
@@ -65,6 +67,89 @@ TEST_F(ForwarderTest, ADamagedBatchOnFlashIsCountedAndTheRestGoesOn) {
   advance_and_step(milliseconds(5));
   deliver_all();
   expect_complete(20);
+}
+
+test::SqliteFault unreadable_page(const test::FilePage& page) {
+  const auto first = static_cast<off_t>(page.position);
+  const auto end = first + static_cast<off_t>(page.content.size());
+  return {test::SqliteFault::Kind::kRead, "buffer.db", first, end, EIO};
+}
+
+TEST_F(ForwarderTest, ABatchWithADamagedPageIsGivenUpAndHoldsUpNothing) {
+  start();
+  for (int i = 0; i < 3; ++i) {
+    store_noise(50'000);
+    advance_and_step(milliseconds(700));
+  }
+  const auto bytes = buffer_->load(BatchId(2)).value().bytes;
+  crash();
+  auto page = test::page_with(buffer_path(), bytes.view().subspan(20'000, 4096));
+  page.content.assign(page.content.size(), 0xff);
+  test::write_page(buffer_path(), page);
+  start();
+  cluster_answers();
+  step();
+  deliver_all();
+  EXPECT_EQ(metrics_.lost.value(), 1u);
+  expect_complete(1);
+  store(0);
+  advance_and_step(milliseconds(5));
+  deliver_all();
+  lose_tmpfs();  // the id of the one that is marked is not given again
+  start();
+  store(0);
+  advance_and_step(milliseconds(700));
+  EXPECT_TRUE(forwarder_->drained());
+  cluster_answers();
+  step();
+  deliver_all();
+  expect_complete(1);
+}
+
+TEST_F(ForwarderTest, APageThatTheCardDoesNotReadKeepsNothingFromBeingMadeDurableAndIsGivenUpInTheEnd) {
+  start();
+  const auto [a, b] = two_devices_of_different_partitions();
+  for (int i = 0; i < 3; ++i) {
+    store_noise(50'000, a);
+    advance_and_step(milliseconds(700));
+  }
+  const auto bytes = buffer_->load(BatchId(1)).value().bytes;
+  const auto page = test::page_with(buffer_path(), bytes.view().subspan(20'000, 4096));
+  start();  // with an empty cache
+  {
+    const auto unreadable = unreadable_page(page);
+    cluster_answers();
+    step();
+    for (int i = 0; i < 5; ++i) {
+      store(b);
+      advance_and_step(milliseconds(700));
+      EXPECT_TRUE(forwarder_->drained()) << i;  // nothing is on tmpfs for longer
+    }
+    EXPECT_GT(metrics_.buffer_errors.value(), 0u);
+    EXPECT_EQ(metrics_.lost.value(), 0u);
+    deliver_all();
+  }
+  EXPECT_EQ(metrics_.lost.value(), 1u);
+  expect_complete(1);
+}
+
+TEST_F(ForwarderTest, ACardThatDoesNotAnswerForAWhileLosesNothing) {
+  start();
+  for (int i = 0; i < 3; ++i) {
+    store_noise(50'000);
+    advance_and_step(milliseconds(700));
+  }
+  const auto bytes = buffer_->load(BatchId(1)).value().bytes;
+  const auto page = test::page_with(buffer_path(), bytes.view().subspan(20'000, 4096));
+  start();
+  {
+    const auto unreadable = unreadable_page(page);
+    cluster_answers();
+    for (int i = 0; i < 8; ++i) advance_and_step(seconds(1));
+  }
+  deliver_all();
+  EXPECT_EQ(metrics_.lost.value(), 0u);
+  expect_complete();
 }
 
 TEST_F(ForwarderTest, AtTheBuffersCapTheMqttBrokerQueuesUntilThereIsRoom) {
@@ -142,6 +227,33 @@ TEST_F(ForwarderTest, AFullDiskKeepsReadingsInTheIntakeAndItRecoversByItself) {
   step();
   deliver_all();
   expect_complete();
+}
+
+// What is refused goes first: it makes the room that the others' new stamps need.
+TEST_F(ForwarderTest, ABatchRefusedWhileTheDiskIsFullIsGivenUpAndTheRestGoesOn) {
+  cluster_.topics["readings"] = 1;
+  routes_ = RouteTable::make({parse_route("sensors/+/+ -> readings partitions=1").value()}).value();
+  start();
+  for (int i = 0; i < 20; ++i) {
+    store_noise(100'000);
+    advance_and_step(milliseconds(700));
+  }
+  cluster_answers();
+  step();
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit unlimited{};
+  getrlimit(RLIMIT_FSIZE, &unlimited);
+  rlimit full = unlimited;
+  full.rlim_cur = buffer_->file_bytes();
+  setrlimit(RLIMIT_FSIZE, &full);
+  store_noise(50'000);
+  advance_and_step(milliseconds(700));
+  EXPECT_FALSE(forwarder_->drained());
+  const auto refused = uplink_->give_back({"readings", PartitionIndex(0)});
+  forwarder_->setback(refused.value(), Setback::kRefused, "too large");
+  deliver_all();
+  setrlimit(RLIMIT_FSIZE, &unlimited);
+  expect_complete(1);
 }
 
 TEST_F(ForwarderTest, FinishMovesWhatIsLeftToFlash) {
