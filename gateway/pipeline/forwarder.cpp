@@ -104,6 +104,12 @@ Result<> Forwarder::reconcile() {
     const auto oldest = sealer_.age_known_since(info.oldest_received, now);
     tmpfs_.emplace(info.id, TmpfsBatch{&partition, info, oldest, {}});
   }
+  // Which were sealed together is not known any more.
+  auto oldest = MonoTime::max();
+  for (auto batch = tmpfs_.rbegin(); batch != tmpfs_.rend(); ++batch) {
+    oldest = std::min(oldest, batch->second.sealed_with_oldest);
+    batch->second.sealed_with_oldest = oldest;
+  }
   if (!moved.empty()) RETURN_IF_ERROR(intake_.remove_sealed(moved));
   return {};
 }
@@ -264,7 +270,10 @@ void Forwarder::housekeep(MonoTime now) {
     shrink_retry_ = buffer_failed("no space is given back", shrunk.error()) + kShrinkRetry;
   }
   if (const auto shrunk = intake_.give_space_back(); !shrunk) {
-    log_warning("pipeline", "the intake gives no space back", {{"reason", shrunk.error().message}});
+    if (auto turn = intake_trouble_.turn()) {
+      log_warning("pipeline", "the intake gives no space back",
+                  {{"reason", shrunk.error().message}, {"unsaid", turn.suppressed}});
+    }
   }
 }
 

@@ -156,6 +156,8 @@ class Forwarder {
   MonoTime shrink_retry_{};
   MonoTime next_housekeeping_{};
   OncePer buffer_trouble_{std::chrono::minutes(1)};
+  OncePer intake_trouble_{std::chrono::minutes(1)};
+  OncePer refused_{std::chrono::minutes(1)};
   OncePer shrunk_{std::chrono::minutes(1)};
 };
 

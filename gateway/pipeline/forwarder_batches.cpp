@@ -277,7 +277,10 @@ Result<> Forwarder::finish() {
   const auto now = clock_.mono_now();
   RETURN_IF_ERROR(apply_acks(now));
   hurry();
-  RETURN_IF_ERROR(read_and_seal(now));
+  do {
+    more_to_scan_ = false;
+    RETURN_IF_ERROR(read_and_seal(now));
+  } while (more_to_scan_);
   spill_retry_ = {};
   RETURN_IF_ERROR(spill(now, true));
   RETURN_IF_ERROR(remove_acked_from_flash(now, true));

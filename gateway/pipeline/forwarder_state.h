@@ -50,7 +50,7 @@ struct Forwarder::Partition {
 struct Forwarder::TmpfsBatch {
   Partition* partition = nullptr;
   SealedBatchInfo info;
-  MonoTime sealed_with_oldest{};  // the oldest reading of all batches sealed together: ascends with the id
+  MonoTime sealed_with_oldest{};  // not after the oldest reading of it; ascends with the id
   SharedBytes bytes;              // empty: read them from the intake
 };
 

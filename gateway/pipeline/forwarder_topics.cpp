@@ -52,11 +52,14 @@ void Forwarder::give_up_refused(Partition& partition, BatchId id, const std::str
   const auto offered = std::find_if(partition.in_flight.begin(), partition.in_flight.end(),
                                     [id](const auto& entry) { return entry.id == id; });
   metrics_.refused.inc(static_cast<std::uint64_t>(offered->record_count));
-  log_error("pipeline", "the cluster refuses a batch for good, it is given up",
-            {{"batch", id},
-             {"partition", fmt::to_string(partition.destination)},
-             {"readings", offered->record_count},
-             {"reason", reason}});
+  if (auto turn = refused_.turn()) {
+    log_error("pipeline", "the cluster refuses a batch for good, it is given up",
+              {{"batch", id},
+               {"partition", fmt::to_string(partition.destination)},
+               {"readings", offered->record_count},
+               {"reason", reason},
+               {"unsaid", turn.suppressed}});
+  }
   partition.topic->given_up.push_back({id, offered->record_count, false});
 }
 

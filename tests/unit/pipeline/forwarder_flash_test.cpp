@@ -256,6 +256,30 @@ TEST_F(ForwarderTest, ABatchRefusedWhileTheDiskIsFullIsGivenUpAndTheRestGoesOn) 
   expect_complete(1);
 }
 
+// The readings of batches that were sealed together have different ages: no batch waits for another's.
+TEST_F(ForwarderTest, AfterACrashWhatIsDueGoesToFlashAtOnceWhateverItsId) {
+  start();
+  const auto [a, b] = two_devices_of_different_partitions();
+  store(b);
+  clock_.advance(milliseconds(600));
+  store(a);
+  {
+    const test::SqliteFault full(test::SqliteFault::Kind::kWrite, "buffer.db", 0, 1 << 30, ENOSPC);
+    advance_and_step(milliseconds(100));
+    ASSERT_EQ(intake_->level().sealed_batches, 2u);
+  }
+  start();
+  step();
+  EXPECT_TRUE(forwarder_->drained());
+}
+
+TEST_F(ForwarderTest, FinishMovesALongBacklogToFlash) {
+  start();
+  for (int i = 0; i < 80; ++i) store_noise(100'000);
+  ASSERT_TRUE(forwarder_->finish());
+  EXPECT_TRUE(forwarder_->drained());
+}
+
 TEST_F(ForwarderTest, FinishMovesWhatIsLeftToFlash) {
   start();
   for (int i = 0; i < 30; ++i) store(i % 3);
