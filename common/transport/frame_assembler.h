@@ -33,6 +33,10 @@ class FrameAssembler {
   /// True inside a length or a frame: the stream must not end here.
   [[nodiscard]] bool mid_frame() const { return prefix_bytes_ > 0 || in_frame_; }
 
+  /// Announced for the frame that is being assembled; 0 if there is none. Until direct() is called, at most
+  /// 64 KiB are held for it if feed() is given no more than that at once.
+  [[nodiscard]] std::size_t frame_bytes() const { return in_frame_ ? frame_bytes_ : 0; }
+
  private:
   struct Free {
     void operator()(std::uint8_t* memory) const { std::free(memory); }

@@ -15,6 +15,11 @@ namespace {
 
 constexpr std::size_t kRequestBytesMin = 8;  // api key, api version, correlation id
 
+/// Frames up to this need no budget: Kafka's producers send 1 MiB of batches at most, unless told otherwise,
+/// and are not to wait for others' large ones.
+constexpr std::size_t kUnbudgetedBytes = (1u << 20) + (64u << 10);
+constexpr std::chrono::milliseconds kBudgetRetry{50};
+
 std::string name_of_peer(const asio::ip::tcp::socket& socket) {
   std::error_code error;
   const auto endpoint = socket.remote_endpoint(error);
@@ -31,7 +36,8 @@ KafkaConnection::KafkaConnection(std::shared_ptr<KafkaShard> shard, asio::ip::tc
     : shard_(std::move(shard)),
       id_(id),
       peer_(std::make_shared<const std::string>(name_of_peer(socket))),
-      assembler_(kRequestBytesMin, shard_->options->frame_bytes_max) {
+      assembler_(kRequestBytesMin, shard_->options->frame_bytes_max),
+      budget_(shard_->budget) {
   std::error_code ignored;
   socket.non_blocking(true, ignored);
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -39,7 +45,6 @@ KafkaConnection::KafkaConnection(std::shared_ptr<KafkaShard> shard, asio::ip::tc
   auto& context = *shard_->context;
   io_ = std::make_unique<Io>(
       Io{std::move(socket), asio::steady_timer(context), asio::steady_timer(context)});
-  io_->reader_wake.expires_at(asio::steady_timer::time_point::max());
   io_->writer_wake.expires_at(asio::steady_timer::time_point::max());
   touch();
 }
@@ -72,7 +77,11 @@ void KafkaConnection::shut_if_idle(SteadyTime now) {
   const bool working = working_ > 0 && writer_.empty();  // a long poll, or a slow disk
   const bool idle = still_for >= shard_->options->idle_timeout && !working;
   const bool gone = still_for >= shard_->options->half_closed_timeout && peer_finished_;
-  if (!idle && !gone) return;
+  const auto frame_timeout = shard_->options->frame_timeout;
+  const bool stuck = (assembler_.mid_frame() && receiving_since_ && now - *receiving_since_ >= frame_timeout) ||
+                     (budget_.held() && still_for >= frame_timeout && !working);
+  if (!idle && !gone && !stuck) return;
+  if (stuck) report({Errc::kTimeout, "it stopped within a frame"});
   ++shard_->stats->connections_idle_closed;
   shut();
 }
@@ -84,13 +93,17 @@ asio::awaitable<void> KafkaConnection::read_loop() {
     hand_over();
     if (shut_) break;
     std::error_code error;
-    if (!pending_.empty() || over_limits()) {
+    if (!pending_.empty() || over_limits() || !hold_budget()) {
+      const bool held_back = pending_.empty() && !over_limits();
+      io_->reader_wake.expires_at(held_back ? std::chrono::steady_clock::now() + kBudgetRetry : SteadyTime::max());
       co_await io_->reader_wake.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
     if (peer_finished_) break;
+    receiving_since_ = std::chrono::steady_clock::now();
     co_await io_->socket.async_wait(asio::ip::tcp::socket::wait_read,
                                     asio::redirect_error(asio::use_awaitable, error));
+    receiving_since_.reset();
     if (shut_) break;
     if (error || !read_once()) shut();
   }
@@ -114,6 +127,7 @@ bool KafkaConnection::read_once() {
   shard_->stats->bytes_in += bytes;
   if (!direct.empty()) {
     assembler_.advance(bytes, pending_);
+    if (!assembler_.mid_frame()) budget_.give_back();
     return true;
   }
   const auto fed = assembler_.feed(ByteView(target.data(), bytes), pending_);
@@ -129,6 +143,12 @@ bool KafkaConnection::over_limits() const {
   return slots_.size() >= options.requests_in_flight_max ||
          request_bytes_in_flight_ >= options.request_bytes_in_flight_max ||
          answer_bytes_ + writer_.queued_bytes() >= options.answer_bytes_queued_max;
+}
+
+/// Whether more of the frame that is being assembled may be read.
+bool KafkaConnection::hold_budget() {
+  const auto bytes = assembler_.frame_bytes();
+  return bytes <= kUnbudgetedBytes || budget_.hold(bytes);
 }
 
 void KafkaConnection::hand_over() {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/transport/frame_assembler.h"
+#include "common/transport/frame_budget.h"
 #include "common/transport/frame_writer.h"
 #include "common/transport/kafka_tcp_server.h"
 #include "common/transport/server.h"
@@ -25,6 +26,7 @@ struct KafkaShard {
   RequestHandler* handler = nullptr;
   const KafkaTcpServerOptions* options = nullptr;
   KafkaTcpServerStats* stats = nullptr;
+  std::shared_ptr<FrameBudget> budget;  // of the server
   std::vector<std::uint8_t> scratch;  // read into by all its connections, between two suspensions only
 };
 
@@ -47,8 +49,8 @@ class KafkaConnection final : public Responder::Target,
   /// After shut(), for a shard whose thread has ended: the coroutines will never be resumed.
   void abandon() { io_.reset(); }
 
-  /// Shut if nothing has moved for the idle timeout and nobody is working on a request of it, or if the
-  /// peer has closed its side and the answers do not come.
+  /// Shut if nothing has moved for the idle timeout and nobody is working on a request of it, if the peer has
+  /// stopped within a frame, or if it has closed its side and the answers do not come.
   void shut_if_idle(SteadyTime now);
 
   void respond(std::uint64_t ticket, Payload answer) override;
@@ -71,6 +73,7 @@ class KafkaConnection final : public Responder::Target,
   asio::awaitable<void> write_loop();
   [[nodiscard]] bool read_once();
   [[nodiscard]] bool over_limits() const;
+  [[nodiscard]] bool hold_budget();
   void hand_over();
   void queue_answers();
   Slot* slot_of(std::uint64_t ticket);
@@ -88,8 +91,10 @@ class KafkaConnection final : public Responder::Target,
   bool shut_ = false;
   bool peer_finished_ = false;  // it closed its sending side; what it asked is still answered
   SteadyTime last_progress_;
+  std::optional<SteadyTime> receiving_since_;  // waiting for the peer's bytes
 
   FrameAssembler assembler_;
+  FrameBudgetShare budget_;     // of assembler_'s frame
   std::deque<SharedBytes> pending_;  // arrived, not handed over: at most what one read brings
 
   std::deque<Slot> slots_;  // tickets [first_ticket_, first_ticket_ + slots_.size())

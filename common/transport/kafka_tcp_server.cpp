@@ -148,7 +148,7 @@ void KafkaTcpServer::Impl::adopt(const std::shared_ptr<Shard>& shard, tcp::socke
 }
 
 asio::awaitable<void> KafkaTcpServer::Impl::sweep_loop(std::shared_ptr<Shard> shard) {
-  const auto shortest = std::min(options.idle_timeout, options.half_closed_timeout);
+  const auto shortest = std::min({options.idle_timeout, options.half_closed_timeout, options.frame_timeout});
   const auto period = std::clamp<std::chrono::milliseconds>(shortest / 8, std::chrono::milliseconds(10),
                                                             std::chrono::seconds(10));
   while (!shard->stopping) {
@@ -216,6 +216,8 @@ Result<std::unique_ptr<KafkaTcpServer>> KafkaTcpServer::start(KafkaTcpServerOpti
   impl->options = std::move(options);
   impl->port = acceptor.local_endpoint().port();
   impl->acceptor.emplace(std::move(acceptor));
+  const auto budget = std::make_shared<FrameBudget>(
+      std::max(impl->options.partial_frame_bytes_max, impl->options.frame_bytes_max));
   for (auto* context : shards) {
     auto shard = std::make_shared<Impl::Shard>();
     shard->index = impl->shards.size();
@@ -223,6 +225,7 @@ Result<std::unique_ptr<KafkaTcpServer>> KafkaTcpServer::start(KafkaTcpServerOpti
     shard->handler = &handler;
     shard->options = &impl->options;
     shard->stats = &impl->stats;
+    shard->budget = budget;
     impl->shards.push_back(std::move(shard));
   }
   // All shards are claimed before the first connection can be posted to them, except where stop() wins.

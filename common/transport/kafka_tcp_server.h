@@ -33,6 +33,13 @@ struct KafkaTcpServerOptions {
   std::size_t request_bytes_in_flight_max = 16u << 20;  // one larger frame alone is let through
   std::size_t answer_bytes_queued_max = 16u << 20;
 
+  /// Of all connections: what frames over 1 MiB may hold that have arrived in part. One for which nothing is
+  /// left is not read until others are complete or gone. At least frame_bytes_max.
+  std::size_t partial_frame_bytes_max = 256u << 20;
+  /// A peer that stops for so long within a frame is closed, and one that holds of the above and neither
+  /// sends nor reads.
+  std::chrono::milliseconds frame_timeout = std::chrono::seconds(30);
+
   /// No byte moved for so long, and no request being worked on: closed (connections.max.idle.ms).
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(10);
 
@@ -58,7 +65,7 @@ struct KafkaTcpServerStats {
 
 /// Listens, spreads connections round robin over the shards, and answers in request order. File slices
 /// leave by sendfile. What a peer costs is bounded: an announced frame takes memory only as its bytes
-/// arrive, an idle connection holds no buffer, and a peer that does not read is not read from.
+/// arrive, all of those together are bounded, an idle connection holds no buffer, and a peer that does not read is not read from.
 /// A file that turns out shorter than its slice closes the connection.
 ///
 /// Sets SIGPIPE to ignored, unless the program has a handler for it (sendfile has no MSG_NOSIGNAL).
