@@ -36,7 +36,7 @@ void BrokerSettings::declare_listeners() {
   settings_.add("advertised_nng_port", options_.advertised_nng_port, "The port that native clients are told to connect to")
       .default_text("0: the listener's");
   settings_.add("connections_max", options_.connections_max, "Connections per listener; more are closed at once").range(1, 1'000'000);
-  settings_.bytes("request_bytes_max", options_.frame_bytes_max, "The largest request; a larger one closes its connection")
+  settings_.bytes("request_bytes_max", options_.frame_bytes_max, "The largest request, over nng at most 16 MiB; a larger one closes its connection")
       .range("64KiB", "1GiB");
   settings_.bytes("fetch_bytes_max", options_.fetch_bytes_max, "The largest answer to a fetch (one batch is always given)")
       .range("64KiB", "1GiB");

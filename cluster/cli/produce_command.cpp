@@ -62,7 +62,7 @@ void declare_produce_command(Settings& program, ProduceFlags& flags) {
   produce.flag_only("--header,-H", flags.headers, "A header of every record").placeholder("NAME=VALUE");
   produce.flag_only("--linger", flags.linger, "How long a batch waits for more lines").range("0", "1m");
   produce.bytes("", flags.batch_bytes, "Size at which a batch is sent").flag("--batch-bytes").range("1KiB", "900KiB");
-  produce.bytes("", flags.line_bytes_max, "A longer line is refused").flag("--line-bytes-max").range("1", "64MiB");
+  produce.bytes("", flags.line_bytes_max, "A longer line is refused").flag("--line-bytes-max").range("1", "14MiB");
   produce.example("echo 'hello' | tributary produce --topic notes");
   produce.example("tributary produce -t readings -K : --compression zstd < lines.txt", "each line is KEY:VALUE");
 }

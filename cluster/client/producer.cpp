@@ -17,7 +17,7 @@ namespace tributary {
 namespace {
 
 constexpr std::size_t kRequestBytesMax = 8u << 20;  // beyond the first batch
-constexpr std::size_t kRecordBytesMax = 1u << 29;
+constexpr std::size_t kRecordBytesMax = 15u << 20;  // a request over nng has 16 MiB at most
 constexpr Duration kMetadataPatience = std::chrono::seconds(1);  // bounds how long the destructor waits
 constexpr Duration kIdle = std::chrono::seconds(1);
 
@@ -95,7 +95,11 @@ struct Producer::Impl {
   std::thread thread;
 
   Impl(ClusterClient& client_in, ProducerOptions options_in)
-      : client(client_in), options(std::move(options_in)) {}
+      : client(client_in), options(bounded(std::move(options_in))) {}
+  static ProducerOptions bounded(ProducerOptions wanted) {
+    wanted.batch_bytes = std::min(wanted.batch_bytes, kRecordBytesMax);
+    return wanted;
+  }
 
   void nudge() {
     if (!nudged.exchange(true)) completions->push(std::nullopt);

@@ -15,7 +15,7 @@ namespace tributary {
 struct ProducerOptions {
   Compression compression = Compression::kNone;
   std::optional<int> compression_level;
-  std::size_t batch_bytes = 256u << 10;   // before compression; a larger record goes alone
+  std::size_t batch_bytes = 256u << 10;   // before compression, 15 MiB at most; a larger record goes alone
   Duration linger = std::chrono::milliseconds(5);
   std::size_t buffered_bytes_max = 32u << 20;  // send() waits above this
   /// A batch not acknowledged for so long makes the producer fail.
@@ -61,7 +61,7 @@ class Producer {
 
   /// Copies the record into the batch of its partition: that of the key (murmur2), or without a key one
   /// partition until its batch is full, then the next (KIP-480). Blocks while buffered_bytes_max is
-  /// reached and for the topic's metadata the first time. kTooLarge over 1 GiB, kNotFound,
+  /// reached and for the topic's metadata the first time. kTooLarge over 15 MiB, kNotFound,
   /// or the producer's error. Success says only that it is buffered.
   [[nodiscard]] Result<> send(const std::string& topic, const Record& record,
                               std::optional<PartitionIndex> partition = std::nullopt);

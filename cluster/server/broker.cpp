@@ -202,7 +202,7 @@ Result<> Broker::Impl::listen() {
 
   NngServerOptions messages;
   messages.url = options.nng_url;
-  messages.frame_bytes_max = options.frame_bytes_max;
+  messages.frame_bytes_max = std::min(options.frame_bytes_max, messages.frame_bytes_max);
   messages.pipes_max = options.connections_max;
   messages.on_event = say_listener_trouble("nng");
   ASSIGN_OR_RETURN(nng, NngServer::start(messages, loops, *router));

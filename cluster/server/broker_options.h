@@ -23,7 +23,7 @@ struct BrokerOptions {
   std::uint16_t kafka_port = 9092;  // 0: the system chooses
   std::string nng_url = "tcp://127.0.0.1:9093";
   std::size_t connections_max = 10'000;
-  std::size_t frame_bytes_max = 100u << 20;
+  std::size_t frame_bytes_max = 100u << 20;  // over nng at most 16 MiB: NngServerOptions
 
   /// What clients are told to connect to. Empty: the host of the listener, or this machine's name where
   /// the listener is bound to all addresses. Ports 0: the listener's.

@@ -22,8 +22,9 @@ class RequestHandler;
 struct NngServerOptions {
   std::string url = "tcp://0.0.0.0:9093";  // port 0: the system chooses
 
-  /// A message announced larger closes its pipe (NNG_OPT_RECVMAXSZ).
-  std::size_t frame_bytes_max = 100u << 20;
+  /// A message announced larger closes its pipe (NNG_OPT_RECVMAXSZ). nng keeps one that has come in part for as
+  /// long as its peer likes, so this is less than what Kafka's clients may send.
+  std::size_t frame_bytes_max = 16u << 20;
   std::size_t pipes_max = 4'096;
 
   // Of the whole listener. Over either, receiving stops until answers have been handed to nng.

@@ -377,6 +377,16 @@ TEST_P(Client, AnIncurableErrorEndsTheProducer) {
   EXPECT_TRUE(cluster.batches(kFirst).empty());
 }
 
+TEST_P(Client, ARecordThatNoRequestCanHoldIsRefusedAtOnce) {
+  ScriptedCluster cluster(GetParam(), 1);
+  cluster.add_topic("t", 1);
+  const auto client = connect(cluster);
+  Producer producer(*client);
+  EXPECT_EQ(code_of(producer.send("t", {.value = as_bytes(std::string(16u << 20, 'x'))})), Errc::kTooLarge);
+  send_numbers(producer, 1);
+  EXPECT_TRUE(producer.flush(5s));
+}
+
 TEST_P(Client, WhatIsNotDeliveredInTimeIsAnError) {
   ScriptedCluster cluster(GetParam(), 1);
   cluster.add_topic("t", 1);
