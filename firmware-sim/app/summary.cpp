@@ -34,6 +34,7 @@ std::string summary_text(const FleetOptions& o, const FleetStats& s) {
   const auto mention = [&](std::int64_t count, std::string_view what) {
     if (count > 0) text += fmt::format("{}: {}\n", what, grouped(count));
   };
+  mention(s.unheard, "dropped by the MQTT broker, nobody was subscribed");
   mention(s.refused, "refused by the MQTT broker");
   mention(s.unknown, "outcome unknown, the MQTT broker lost the session");
   mention(s.resent, "acknowledged after they were sent again");
@@ -48,7 +49,7 @@ std::string summary_json(const FleetOptions& o, const FleetStats& s) {
   nlohmann::ordered_json json = {
       {"seed", o.seed}, {"qos", o.qos}, {"devices", s.devices}, {"connections", s.connections},
       {"connected", s.connected}, {"seconds", s.seconds}, {"published", s.published}, {"acked", s.acked},
-      {"in_flight", s.in_flight}, {"refused", s.refused}, {"unknown", s.unknown}, {"resent", s.resent},
+      {"in_flight", s.in_flight}, {"unheard", s.unheard}, {"refused", s.refused}, {"unknown", s.unknown}, {"resent", s.resent},
       {"skipped", s.skipped}, {"payload_bytes", s.payload_bytes}, {"connections_lost", s.connections_lost},
       {"malformed", s.malformed}, {"ack_p50_us", s.ack_p50_us}, {"ack_p99_us", s.ack_p99_us}};
   if (!o.ledger_path.empty()) json["ledger"] = o.ledger_path;

@@ -305,6 +305,7 @@ void Fleet::Impl::on_outcome(std::uint64_t token, Outcome outcome, bool resent) 
         ledger->record(reading.device + 1, reading.entry);
       }
       break;
+    case Outcome::kUnheard: ++stats.unheard; break;
     case Outcome::kRefused: ++stats.refused; break;
     case Outcome::kUnknown: ++stats.unknown; break;
   }

@@ -35,6 +35,7 @@ struct FleetOptions {
 struct FleetStats {
   std::int64_t published = 0;     // handed to MQTT
   std::int64_t acked = 0;         // PUBACK or PUBCOMP has come; at QoS 0 always 0
+  std::int64_t unheard = 0;       // it said that nobody is subscribed: dropped, so not acked and in no ledger
   std::int64_t refused = 0;       // acknowledged with a failure code
   std::int64_t unknown = 0;       // the MQTT broker lost the session while they were in flight
   std::int64_t resent = 0;        // of acked: a connection broke while they were in flight

@@ -1,6 +1,7 @@
 #pragma once
 // The ledger: what the fleet may hold the pipeline to. One SQLite file with every reading whose
-// publication the MQTT broker acknowledged to the device (PUBACK at QoS 1, PUBCOMP at QoS 2), and when.
+// publication the MQTT broker acknowledged to the device (PUBACK at QoS 1, PUBCOMP at QoS 2), and when; but not
+// what it said to have dropped because nobody was subscribed (Mosquitto: version 5, QoS 1).
 //
 //   meta(key, value)              format = 1, seed, topic_pattern, qos, created_ms
 //   devices(id, name, topic)      name is the MQTT client id's device and the reading's "device"

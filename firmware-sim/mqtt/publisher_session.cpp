@@ -5,6 +5,7 @@
 namespace tributary::mqtt {
 namespace {
 
+constexpr std::uint8_t kNoMatchingSubscribers = 0x10;
 constexpr std::uint8_t kFailures = 0x80;
 
 }  // namespace
@@ -57,20 +58,24 @@ void PublisherSession::acknowledged(const Incoming& packet) {
                                   [&](const InFlight& e) { return e.packet_id == packet.packet_id; });
   if (entry == in_flight_.end()) return;
   const bool failed = packet.reason >= kFailures;
+  const bool unheard = packet.reason == kNoMatchingSubscribers;
   switch (packet.type) {
     case PacketType::kPuback:
-      if (entry->qos == 1) finish(entry, failed ? Outcome::kRefused : Outcome::kAcknowledged);
+      if (entry->qos == 1)
+        finish(entry, failed ? Outcome::kRefused : unheard ? Outcome::kUnheard : Outcome::kAcknowledged);
       break;
     case PacketType::kPubrec:
       if (entry->qos != 2) break;
       if (failed) return finish(entry, Outcome::kRefused);
       entry->received = true;
+      entry->unheard = unheard;
       entry->packet = {};
       append_pubrel(entry->packet_id, out_);
       break;
     case PacketType::kPubcomp:
       // "Packet identifier not found" after a reconnection says that it was complete before (3.7.2.1).
-      if (entry->qos == 2 && entry->received) finish(entry, Outcome::kAcknowledged);
+      if (entry->qos == 2 && entry->received)
+        finish(entry, entry->unheard ? Outcome::kUnheard : Outcome::kAcknowledged);
       break;
     default: break;
   }

@@ -16,6 +16,8 @@ namespace tributary::mqtt {
 /// How a publication at QoS 1 or 2 ended.
 enum class Outcome {
   kAcknowledged,  // PUBACK or PUBCOMP without a failure
+  kUnheard,       // acknowledged and dropped, since nobody is subscribed: reason 0x10. Only version 5 has it, no
+                  // broker must use it, and Mosquitto does at QoS 1 only
   kRefused,       // the broker said no: it has not taken the message
   kUnknown,       // the broker lost the session while it was in flight: taken or not, nobody knows
 };
@@ -59,6 +61,7 @@ class PublisherSession {
     std::uint16_t packet_id;
     int qos;
     bool received = false;  // QoS 2: PUBREC has come, PUBREL is out
+    bool unheard = false;   // and it said so
     bool resent = false;
     std::uint64_t token;
     std::string packet;     // the PUBLISH, for sending again; empty once received

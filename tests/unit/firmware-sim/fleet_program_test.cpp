@@ -46,6 +46,16 @@ TEST(FleetProgram, RunsToItsEndAndSaysWhatItDid) {
   EXPECT_EQ(60, (*ledger)->count().value());
 }
 
+TEST(FleetProgram, SaysWhatNobodyWasSubscribedTo) {
+  test::TempFolder folder;
+  test::Mosquitto mosquitto(folder.path());
+  const auto ended = fleet({"--mqtt", mosquitto.url(), "--devices", "1", "--rate", "0", "--count", "20",
+                            "--summary-json", folder / "run.json"});
+  EXPECT_EQ(0, ended.exit_code) << ended.errors;
+  EXPECT_THAT(ended.output, HasSubstr("dropped by the MQTT broker, nobody was subscribed: 20"));
+  EXPECT_EQ(20, nlohmann::json::parse(test::read_whole_file(folder / "run.json"))["unheard"]);
+}
+
 TEST(FleetProgram, EndsCleanlyOnSigtermWithAllThatWasAcknowledgedInTheLedger) {
   test::TempFolder folder;
   test::Mosquitto mosquitto(folder.path());

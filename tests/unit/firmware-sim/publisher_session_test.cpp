@@ -146,11 +146,14 @@ TEST_F(PublisherSessionTest, AFailureCodeIsARefusal) {
   EXPECT_THAT(ended_, ElementsAre(Ended{1, Outcome::kRefused, false}, Ended{2, Outcome::kRefused, false}));
 }
 
-TEST_F(PublisherSessionTest, NoMatchingSubscribersIsNoFailure) {
+TEST_F(PublisherSessionTest, WithoutASubscriberWhatIsAcknowledgedWasUnheard) {
   connect(false);
   publish(1, 1);
+  publish(2, 2);
   acknowledge(PacketType::kPuback, 1, 0x10);
-  EXPECT_THAT(ended_, ElementsAre(Ended{1, Outcome::kAcknowledged, false}));
+  acknowledge(PacketType::kPubrec, 2, 0x10);
+  acknowledge(PacketType::kPubcomp, 2);
+  EXPECT_THAT(ended_, ElementsAre(Ended{1, Outcome::kUnheard, false}, Ended{2, Outcome::kUnheard, false}));
 }
 
 TEST_F(PublisherSessionTest, AnAcknowledgementOfNothingIsIgnored) {
