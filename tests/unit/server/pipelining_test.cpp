@@ -38,7 +38,9 @@ TEST_F(PipeliningTest, OneFdatasyncCoversWhatArrivedMeanwhile) {
   const auto batch = make_batch(1);
   std::vector<std::future<Answer<ProduceResponse>>> answers;
   for (int i = 0; i < 50; ++i) answers.push_back(produce_later(batch));
-  ASSERT_TRUE(eventually(kDeadline, [&] { return metric("tributary_broker_appends_total") == 50; }));
+  ASSERT_TRUE(eventually(kDeadline, [&] {
+    return metric("tributary_broker_appends_total") == 50 && fs_.held() == 1;
+  }));
   const int before = fs_.syncs();
   fs_.release();
   for (auto& answer : answers) ASSERT_TRUE(answer.get());
