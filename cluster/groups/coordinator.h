@@ -30,6 +30,11 @@ class Group;
 /// A partition is unloaded, loading, or loaded; only a loaded one's groups are served. A group without members,
 /// offsets and records is forgotten by itself.
 ///
+/// Otherwise than in Kafka 3.x: a deletion is answered, and an offset gone, when its tombstone is durable, and
+/// meanwhile a group that goes is Dead; a static member that comes back for other topics starts a rebalance, and a
+/// full group takes it back; a join or sync that its member has repeated is answered with REBALANCE_IN_PROGRESS,
+/// and the sync of a member that is removed with UNKNOWN_MEMBER_ID, where Kafka leaves them open.
+///
 /// A seam: KIP-848's groups (ConsumerGroupHeartbeat) would live in the same partitions beside these, found by the
 /// same ids, with record keys of version 3 and up; a group id is of one kind at a time.
 class GroupCoordinator {

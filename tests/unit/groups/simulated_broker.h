@@ -41,6 +41,7 @@ class SimulatedBroker {
   void move_away_and_back();
   /// Appends do not fail any more.
   void calm_down() { calm_ = true; }
+  [[nodiscard]] bool calm() const { return calm_; }
 
   /// Counts the coordinators there have been.
   [[nodiscard]] int life() const { return life_; }

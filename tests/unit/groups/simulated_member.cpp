@@ -84,8 +84,9 @@ void SimulatedMember::sync(const GroupJoinResult& joined) {
   if (joined.leader == id_ && !joined.skip_assignment)
     for (const auto& member : joined.members)
       request.assignments[member.member_id] = assignment_of(generation_, member.member_id);
-  asking_ = broker_.next_token();
   heartbeat_at_ = broker_.now().mono + std::chrono::milliseconds(timeouts_.session_ms / 3);
+  if (!broker_.calm() && random_.below(100) < 2) return;  // it hangs, but its heartbeats go on
+  asking_ = broker_.next_token();
   broker_.coordinator().sync(broker_.now(), asking_, std::move(request));
   broker_.pump();
 }
@@ -101,8 +102,8 @@ void SimulatedMember::answered(ReplyToken token, const GroupResult& result) {
   if (token == beating_) {
     beating_ = kNoToken;
     const auto error = std::get<GroupHeartbeatResult>(result).error;
-    // What it has read is worked off first.
-    if (error == ErrorCode::kRebalanceInProgress && phase_ == Phase::kAssigned) join_later(4s);
+    // What it has read is worked off first. While it waits for the sync that tells it the same.
+    if (error == ErrorCode::kRebalanceInProgress && asking_ == kNoToken) join_later(4s);
     else if (error != ErrorCode::kNone && error != ErrorCode::kRebalanceInProgress) obey(error);
     return;
   }

@@ -55,6 +55,7 @@ class World {
   std::map<ReplyToken, std::int64_t> commit_tokens_;
   MonoTime disturb_at_{};
   bool calm_ = false;
+  std::uint64_t unrest_ = 0;  // of a thousand
 
   // What the answers say of the generations of this life of the broker.
   std::int32_t generation_ = 0;
@@ -68,7 +69,9 @@ class World {
   MonoTime state_since_{};
   Counts counts_;
 
-  static constexpr std::int32_t kSessionMsMax = 12'000;
+  static constexpr std::int32_t kSessionMsMax = 25'000;
+  /// A heartbeat comes within a third of the session timeout, and a member joins again within 4 s of its answer.
+  static constexpr std::int32_t kRebalanceMsMin = kSessionMsMax / 3 + 4'000 + 500;
   static constexpr std::int32_t kRebalanceMsMax = 30'000;
 };
 
@@ -85,9 +88,11 @@ World::World(std::uint64_t seed, std::size_t members)
               {[this](ReplyToken token, const GroupResult& result) { answered(token, result); },
                [this](ReplyToken token) { lost(token); }}) {
   members_.reserve(members);
+  const auto spread_ms = random_.below(kRebalanceMsMax - kRebalanceMsMin) + 1;  // of this world
+  unrest_ = random_.below(2) == 0 ? 160 : 16;
   for (std::size_t i = 0; i < members; ++i) {
     const auto session_ms = 6'000 + static_cast<std::int32_t>(random_.below(kSessionMsMax - 6'000 + 1));
-    const auto rebalance_ms = 10'000 + static_cast<std::int32_t>(random_.below(kRebalanceMsMax - 10'000 + 1));
+    const auto rebalance_ms = kRebalanceMsMin + static_cast<std::int32_t>(random_.below(spread_ms));
     std::optional<std::string> instance;
     if (i % 3 == 0) instance = fmt::format("static{}", i);
     members_.emplace_back(broker_, random_, instance, SimulatedMember::Timeouts{session_ms, rebalance_ms});
@@ -124,7 +129,7 @@ void World::disturb() {
   } else if (luck < 8) {
     broker_.move_away_and_back();
     after_reload();
-  } else if (luck < 160) {
+  } else if (luck < unrest_) {
     disturb_member();
   }
 }
@@ -296,25 +301,33 @@ void World::watch_rebalance() {
   state_since_ = broker_.now().mono;
 }
 
-void simulate(std::uint64_t seed) {
+World::Counts simulate(std::uint64_t seed) {
   SCOPED_TRACE(fmt::format("seed {}", seed));
   SeededRandom random(seed);
   World world(seed, 8 + random.below(23));
   for (int round = 0; round < 3 && !testing::Test::HasFailure(); ++round) world.run(1'000s);
   world.settle_and_check();
-  EXPECT_GT(world.counts().generations, 20);
-  EXPECT_GT(world.counts().restarts, 1);
-  EXPECT_GT(world.counts().acknowledged, 200);
+  return world.counts();
 }
 
 TEST(GroupSimulationTest, WhatMustHoldHoldsFromKnownSeeds) {
-  for (std::uint64_t seed = 1; seed <= 10 && !testing::Test::HasFailure(); ++seed) simulate(seed);
+  World::Counts all;
+  for (std::uint64_t seed = 1; seed <= 10 && !testing::Test::HasFailure(); ++seed) {
+    const auto counts = simulate(seed);
+    all.generations += counts.generations;
+    all.restarts += counts.restarts;
+    all.acknowledged += counts.acknowledged;
+  }
+  // So much has happened.
+  EXPECT_GT(all.generations, 1'000);
+  EXPECT_GT(all.restarts, 100);
+  EXPECT_GT(all.acknowledged, 5'000);
 }
 
 TEST(GroupSimulationTest, WhatMustHoldHoldsFromARandomSeed) {
   const auto seed = random_u64_from_os();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
-  simulate(seed);
+  (void)simulate(seed);
 }
 
 }  // namespace

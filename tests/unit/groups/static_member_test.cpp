@@ -163,6 +163,19 @@ TEST_F(StaticMemberTest, ARebalanceThatBeginsMeanwhileAnswersIt) {
   EXPECT_EQ(sync_all({back, newcomer, other}), 2);
 }
 
+TEST_F(StaticMemberTest, AWriteOfItsIdThatFailsAfterTheNextGenerationChangesNothing) {
+  two_static_members();
+  hold_appends();
+  const auto back = join(static_consumer("a"));
+  const auto newcomer = join(consumer());
+  const auto other = join(static_consumer("b", b_));
+  for (const auto token : {back, newcomer, other}) sync(joined(token).member_id, 2);
+  complete(1);
+  EXPECT_EQ(state(), GroupState::kStable);
+  complete(0, ErrorCode::kNotEnoughReplicas);
+  EXPECT_EQ(heartbeat(joined(back).member_id, 2, "a"), ErrorCode::kNone);
+}
+
 TEST_F(StaticMemberTest, ItsJoinOrSyncThatStillWaitsIsFenced) {
   const auto waiting = join(static_consumer("a"));
   const auto again = join(static_consumer("a"));
