@@ -24,6 +24,14 @@ void build_reading(std::string_view device, std::int64_t seq, WallMs ts_ms, std:
   out += '}';
 }
 
+Result<> check_device_prefix(std::string_view prefix) {
+  for (const char c : prefix)
+    if (c < ' ' || c > '~' || std::string_view("+#/\"\\").find(c) != std::string_view::npos)
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("device prefix '{}': expected printable ASCII without + # / \" and \\", prefix));
+  return {};
+}
+
 std::string device_name(std::string_view prefix, std::size_t number) {
   return fmt::format("{}{:04}", prefix, number);
 }

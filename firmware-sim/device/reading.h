@@ -15,6 +15,10 @@ namespace tributary {
 void build_reading(std::string_view device, std::int64_t seq, WallMs ts_ms, std::string_view values_json,
                    std::size_t payload_bytes, std::string& out);
 
+/// kInvalidArgument unless it is printable ASCII without + # / (MQTT's) and " \ (JSON's): a device's name is a
+/// level of its topic, its client id and a text of its payload.
+[[nodiscard]] Result<> check_device_prefix(std::string_view prefix);
+
 /// "dev-" and 7 give "dev-0007"; five digits and more are not cut.
 [[nodiscard]] std::string device_name(std::string_view prefix, std::size_t number);
 

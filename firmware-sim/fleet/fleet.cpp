@@ -65,6 +65,7 @@ Result<> check(const FleetOptions& o) {
   RETURN_IF_ERROR(range("qos", o.qos, 0, 2));
   RETURN_IF_ERROR(range("in-flight", o.in_flight, 1, kInFlightMax));
   RETURN_IF_ERROR(range("rate", o.rate, 0.0, kRateMax));
+  RETURN_IF_ERROR(check_device_prefix(o.device_prefix));
   RETURN_IF_ERROR(range("payload-bytes", o.payload_bytes, std::size_t{0}, kPayloadBytesMax));
   if (o.mqtt_version != 5 && o.mqtt_version != 3)
     return fail(Errc::kInvalidArgument, fmt::format("mqtt-version {}: expected 5, or 3 for 3.1.1", o.mqtt_version));
@@ -261,6 +262,12 @@ bool Fleet::Impl::publish_one(Device& device, std::uint32_t index, Publisher& pu
     return false;
   }
   build_reading(device.name, device.next_seq, wall_ms, values_json, options.payload_bytes, payload);
+  const auto packet_bytes = mqtt::publish_bytes(publisher.version(), device.topic, payload, options.qos);
+  if (packet_bytes > publisher.packet_bytes_max()) {
+    give_up({Errc::kTooLarge, fmt::format("MQTT broker {}: a reading makes a packet of {} bytes, and it takes {} at most",
+                                          options.mqtt_url, packet_bytes, publisher.packet_bytes_max())});
+    return false;
+  }
   std::uint64_t token = 0;
   if (options.qos > 0) {
     if (free_tokens.empty()) {

@@ -74,7 +74,8 @@ class Fleet {
 
   /// Connects, publishes until the time, the count or stop() ends it, waits for outstanding acknowledgements
   /// up to drain_timeout, disconnects, closes the ledger. Once.
-  /// kTimeout: not all connections stood within connect_timeout. Another error: the ledger or the recording
+  /// kTimeout: not all connections stood within connect_timeout. kTooLarge: the MQTT broker has said that it
+  /// takes no packet as large as a reading's. Another error: the ledger or the recording
   /// failed; what was committed before is in the ledger.
   [[nodiscard]] Result<FleetStats> run();
 

@@ -40,6 +40,10 @@ void append_fixed_header(PacketType type, unsigned flags, std::size_t remaining,
   append_varint(remaining, out);
 }
 
+std::size_t publish_remaining(Version version, std::string_view topic, std::string_view payload, int qos) {
+  return 2 + topic.size() + (qos > 0 ? 2 : 0) + (version == Version::k5 ? 1 : 0) + payload.size();
+}
+
 std::size_t varint_or_fail(ByteReader& reader) {
   const auto value = reader.uvarint();
   if (value > kRemainingLengthMax) reader.mark_failed();
@@ -152,13 +156,19 @@ void append_connect(const Connect& connect, std::string& out) {
 
 void append_publish(Version version, std::string_view topic, std::string_view payload, int qos,
                     std::uint16_t packet_id, std::string& out) {
-  const std::size_t properties = version == Version::k5 ? 1 : 0;
   append_fixed_header(PacketType::kPublish, static_cast<unsigned>(qos) << 1,
-                      2 + topic.size() + (qos > 0 ? 2 : 0) + properties + payload.size(), out);
+                      publish_remaining(version, topic, payload, qos), out);
   append_text(topic, out);
   if (qos > 0) append_u16(packet_id, out);
-  if (properties > 0) out += '\0';
+  if (version == Version::k5) out += '\0';  // no properties
   out += payload;
+}
+
+std::size_t publish_bytes(Version version, std::string_view topic, std::string_view payload, int qos) {
+  const auto remaining = publish_remaining(version, topic, payload, qos);
+  std::size_t length_bytes = 1;
+  for (auto left = remaining >> 7; left > 0; left >>= 7) ++length_bytes;
+  return 1 + length_bytes + remaining;
 }
 
 void append_pubrel(std::uint16_t packet_id, std::string& out) {

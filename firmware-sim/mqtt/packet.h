@@ -49,6 +49,8 @@ void append_connect(const Connect& connect, std::string& out);
 /// `packet_id` is not sent at QoS 0. Topic and payload must fit (65,535 bytes; 256 MB together).
 void append_publish(Version version, std::string_view topic, std::string_view payload, int qos,
                     std::uint16_t packet_id, std::string& out);
+/// The whole packet's size.
+[[nodiscard]] std::size_t publish_bytes(Version version, std::string_view topic, std::string_view payload, int qos);
 /// The DUP flag in the first byte of an encoded PUBLISH (3.3.1.1).
 inline constexpr char kDupFlag = 0x08;
 

@@ -17,6 +17,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr auto kBackoffMin = std::chrono::milliseconds(100);
 constexpr auto kBackoffMax = std::chrono::milliseconds(5000);
+constexpr auto kStandsAfter = std::chrono::seconds(5);
 constexpr auto kConnectTimeout = std::chrono::seconds(10);
 constexpr auto kCloseTimeout = std::chrono::seconds(2);
 constexpr std::size_t kReadBytes = 16 * 1024;
@@ -60,6 +61,8 @@ struct Publisher::Impl : std::enable_shared_from_this<Publisher::Impl> {
   tcp::socket socket{io};
   asio::steady_timer timer{io};  // the connect timeout, the back-off, or the close timeout
   std::chrono::milliseconds backoff = kBackoffMin;
+  SteadyClock::time_point connected_at{};
+  std::size_t packet_bytes_max = 0;
   bool session_begun = false;    // the broker holds a session of this run
 
   std::array<char, kReadBytes> read_buffer;
@@ -163,7 +166,10 @@ Result<> Publisher::Impl::handle(const Incoming& packet) {
     case PacketType::kDisconnect:
       return fail(Errc::kUnavailable, fmt::format("the broker disconnected: {}",
                                                   describe_reason(options.version, packet.type, packet.reason)));
-    default: session.acknowledged(packet); return {};
+    default:
+      backoff = kBackoffMin;
+      session.acknowledged(packet);
+      return {};
   }
 }
 
@@ -186,9 +192,9 @@ Result<> Publisher::Impl::handle_connack(const Incoming& packet) {
   }
   keep_alive_s = packet.server_keep_alive_s.value_or(options.keep_alive_s);
   state = State::kConnected;
-  backoff = kBackoffMin;
+  packet_bytes_max = packet.maximum_packet_bytes;
   ping_outstanding = false;
-  last_written = SteadyClock::now();
+  connected_at = last_written = SteadyClock::now();
   timer.cancel();
   session.connected(packet);
   callbacks.on_connected();
@@ -234,6 +240,7 @@ void Publisher::Impl::drop_connection() {
 void Publisher::Impl::lost(const std::string& why) {
   if (state == State::kClosing) return finish_close();
   if (state == State::kClosed) return;
+  if (state == State::kConnected && SteadyClock::now() - connected_at >= kStandsAfter) backoff = kBackoffMin;
   drop_connection();
   state = State::kWaiting;
   const auto half = backoff.count() / 2;
@@ -265,6 +272,8 @@ void Publisher::start() {
 }
 
 bool Publisher::connected() const { return impl_->state == Impl::State::kConnected; }
+std::size_t Publisher::packet_bytes_max() const { return impl_->packet_bytes_max; }
+Version Publisher::version() const { return impl_->options.version; }
 std::size_t Publisher::in_flight() const { return impl_->session.in_flight(); }
 std::size_t Publisher::unwritten_bytes() const {
   return impl_->session.out().size() + (impl_->write_running ? impl_->writing.size() : 0);

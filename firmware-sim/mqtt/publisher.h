@@ -35,7 +35,8 @@ struct PublisherOptions {
 ///
 /// A run begins with an empty session: whatever an earlier process of the same client id left in flight is
 /// dropped at the broker. After that the session is kept over every lost connection (PublisherSession
-/// says what is sent again). Reconnects for ever: after 100 ms, doubling to 5 s, with jitter.
+/// says what is sent again). Reconnects for ever: after 100 ms, doubling to 5 s, with jitter; from 100 ms again
+/// after a connection that brought an acknowledgement or stood for 5 s.
 class Publisher {
  public:
   struct Callbacks {
@@ -59,6 +60,11 @@ class Publisher {
   [[nodiscard]] bool can_publish() const;
   /// Only if can_publish(). Written with the other messages of this turn of the io_context.
   void publish(std::string_view topic, std::string_view payload, int qos, std::uint64_t token);
+
+  /// Of the broker, as it said when the connection was made. Larger ones must not be published: it would end
+  /// the connection, and again when they are sent again.
+  [[nodiscard]] std::size_t packet_bytes_max() const;
+  [[nodiscard]] Version version() const;
 
   [[nodiscard]] bool connected() const;
   [[nodiscard]] std::size_t in_flight() const;

@@ -87,7 +87,7 @@ TEST(FleetProgram, FailsWhenTheBrokerIsNotThereInTimeAndSaysSoOnce) {
 TEST(FleetProgram, RefusesBadUsageWithTwo) {
   for (const auto& args : std::vector<std::vector<std::string>>{
            {"--devices", "0"}, {"--qos", "3"}, {"--seconds", "-1"}, {"--rate", "-1"}, {"--mqtt", "ssl://x"},
-           {"--topic", "all"}, {"--qos", "0", "--ledger", "/tmp/never.db"}, {"--nosuch"}}) {
+           {"--topic", "all"}, {"--qos", "0", "--ledger", "/tmp/never.db"}, {"--device-prefix", "a\"+"}, {"--nosuch"}}) {
     const auto ended = fleet(args);
     EXPECT_EQ(2, ended.exit_code) << args[0];
     EXPECT_FALSE(ended.errors.empty()) << args[0];

@@ -309,6 +309,16 @@ TEST_F(FleetTest, ABrokerThatServesALowerQosIsSaid) {
   EXPECT_EQ(Errc::kTimeout, run().error().code);
 }
 
+TEST_F(FleetTest, AReadingOverTheBrokersPacketSizeIsSaid) {
+  Mosquitto mosquitto(folder_.path(), "max_packet_size 500");
+  options_.mqtt_url = mosquitto.url();
+  options_.payload_bytes = 500;
+  const auto stats = run();
+  ASSERT_FALSE(stats);
+  EXPECT_EQ(Errc::kTooLarge, stats.error().code);
+  EXPECT_THAT(stats.error().message, testing::HasSubstr("500 at most"));
+}
+
 TEST_F(FleetTest, BadOptionsAreRefusedBeforeAnythingIsTouched) {
   const auto refused = [&](auto change) {
     auto options = options_;
@@ -323,6 +333,8 @@ TEST_F(FleetTest, BadOptionsAreRefusedBeforeAnythingIsTouched) {
   EXPECT_THAT(refused([](auto& o) { o.rate = -1; }), testing::HasSubstr("rate"));
   EXPECT_THAT(refused([](auto& o) { o.rate = std::nan(""); }), testing::HasSubstr("rate"));
   EXPECT_THAT(refused([](auto& o) { o.topic = "all"; }), testing::HasSubstr("{device}"));
+  for (const auto* prefix : {"a+", "a#", "a/", "a\"", "a\\", "a\n", "a\x7f", "\xff"})
+    EXPECT_THAT(refused([&](auto& o) { o.device_prefix = prefix; }), testing::HasSubstr("device prefix")) << prefix;
   EXPECT_THAT(refused([](auto& o) { o.mqtt_url = "ssl://h"; }), testing::HasSubstr("ssl"));
   EXPECT_THAT(refused([](auto& o) { o.replay_path = "/none.csv"; }), testing::HasSubstr("/none.csv"));
   EXPECT_FALSE(std::filesystem::exists(options_.ledger_path));

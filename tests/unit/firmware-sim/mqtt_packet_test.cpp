@@ -124,5 +124,16 @@ TEST(MqttUrl, RefusesTheRest) {
     EXPECT_FALSE(parse_url(bad)) << bad;
 }
 
+TEST(MqttPacket, APublishIsAsLargeAsItIsSaidToBe) {
+  for (const auto version : {Version::k3_1_1, Version::k5})
+    for (const int qos : {0, 1, 2})
+      for (const std::size_t size : {0u, 110u, 125u, 16'300u, 16'400u, 2'097'152u}) {
+        const std::string payload(size, 'x');
+        std::string out;
+        append_publish(version, "topic", payload, qos, 1, out);
+        EXPECT_EQ(out.size(), publish_bytes(version, "topic", payload, qos)) << size;
+      }
+}
+
 }  // namespace
 }  // namespace tributary::mqtt

@@ -97,6 +97,28 @@ TEST_F(PublisherTest, ABrokerThatTalksNonsenseIsLeftAndTriedAgain) {
   EXPECT_THAT(errors_[4], testing::HasSubstr("closed"));
 }
 
+TEST_F(PublisherTest, ABrokerThatAcceptsAndCutsAtOnceIsNotTriedAtFullSpeed) {
+  asio::ip::tcp::acceptor acceptor(io_, {asio::ip::make_address("127.0.0.1"), 0});
+  std::vector<std::chrono::steady_clock::time_point> accepted;
+  std::vector<asio::ip::tcp::socket> peers;
+  std::function<void()> accept = [&] {
+    acceptor.async_accept([&](asio::error_code error, asio::ip::tcp::socket peer) {
+      if (error) return;
+      accepted.push_back(std::chrono::steady_clock::now());
+      asio::error_code ignored;
+      asio::write(peer, asio::buffer("\x20\x03\x00\x00\x00"s), ignored);
+      peer.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+      peers.push_back(std::move(peer));
+      accept();
+    });
+  };
+  accept();
+  start(acceptor.local_endpoint().port());
+  ASSERT_TRUE(run_until([&] { return accepted.size() == 5; }));
+  EXPECT_EQ(connected_, 4);
+  EXPECT_GE(accepted[4] - accepted[3], 400ms);  // 100, 200, 400 and 800 ms, by jitter half of it at least
+}
+
 TEST_F(PublisherTest, ASecondClientOfTheSameIdIsNoticed) {
   test::TempFolder folder;
   test::Mosquitto mosquitto(folder.path());
