@@ -20,10 +20,12 @@ packages=(
 
 case "${1:-}" in
   "") ;;
+  --clang) packages+=(clang-16) ;;
   --list) printf '%s\n' "${packages[@]}"; exit 0 ;;
   -h | --help)
-    echo "Usage: tools/setup.sh [--list]"
+    echo "Usage: tools/setup.sh [--clang | --list]"
     echo "Installs the Debian 12 packages that Tributary is built with (as root, or with sudo)."
+    echo "  --clang the compiler of the preset clang, too"
     echo "  --list  print their names, and end"
     exit 0 ;;
   *) echo "tools/setup.sh: unknown argument \"$1\"; see --help" >&2; exit 2 ;;

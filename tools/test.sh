@@ -59,7 +59,7 @@ if [ -z "${HOME:-}" ]; then
   export HOME
 fi
 
-tools/setup.sh
+if [ "$preset" = clang ]; then tools/setup.sh --clang; else tools/setup.sh; fi
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset" -- -j"$(nproc)"
 
