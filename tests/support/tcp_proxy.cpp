@@ -223,7 +223,11 @@ void TcpProxy::cut() {
 }
 void TcpProxy::refuse() {
   impl_->change([&] {
-    if (impl_->listener >= 0) ::close(std::exchange(impl_->listener, -1));
+    if (impl_->listener >= 0) {
+      // The poll under way holds the socket open: closing alone would end the listening a moment later.
+      ::shutdown(impl_->listener, SHUT_RDWR);
+      ::close(std::exchange(impl_->listener, -1));
+    }
     impl_->cut_all();
   });
 }
