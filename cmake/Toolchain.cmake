@@ -26,6 +26,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-fpch-preprocess -Wno-missing-field-initializers)
 else()
   add_compile_options(-Wno-missing-field-initializers -Wthread-safety)
+  # Asio 1.22 does not see that clang with libstdc++ has coroutines.
+  add_compile_definitions(ASIO_HAS_CO_AWAIT=1 ASIO_HAS_STD_COROUTINE=1)
 endif()
 if(TRIBUTARY_WERROR)
   add_compile_options(-Werror)
