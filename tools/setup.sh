@@ -6,7 +6,7 @@ packages=(
   # build
   g++ cmake ninja-build pkg-config ccache mold
   # MQTT, nng, SQLite, Kafka TCP
-  libpaho-mqttpp-dev libpaho-mqtt-dev mosquitto mosquitto-clients
+  mosquitto mosquitto-clients
   libnng-dev libsqlite3-dev sqlite3 libasio-dev
   # command line, configuration, JSON, errors
   libcli11-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libexpected-dev

@@ -6,7 +6,6 @@
 #include <asio.hpp>
 
 #include "common/base/check.h"
-#include "common/config/values.h"
 #include "common/env/random.h"
 
 namespace tributary::mqtt {
@@ -25,24 +24,6 @@ constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kUnwrittenBytesMax = 256 * 1024;
 
 }  // namespace
-
-Result<Address> parse_url(std::string_view url) {
-  auto rest = url;
-  if (const auto scheme = rest.find("://"); scheme != std::string_view::npos) {
-    const auto name = rest.substr(0, scheme);
-    if (name != "tcp" && name != "mqtt")
-      return fail(Errc::kInvalidArgument,
-                  fmt::format("MQTT URL '{}': the scheme '{}' is not served, use tcp:// or mqtt://", url, name));
-    rest.remove_prefix(scheme + 3);
-  }
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  const auto colon = rest.rfind(':');
-  const bool has_port = colon != std::string_view::npos && rest.find(']', colon) == std::string_view::npos;
-  const auto parsed = parse_host_port(has_port ? std::string(rest) : fmt::format("{}:1883", rest));
-  if (!parsed || rest.starts_with(':') || rest.empty() || parsed->port == 0)
-    return fail(Errc::kInvalidArgument, fmt::format("MQTT URL '{}': expected tcp://HOST:PORT", url));
-  return Address{parsed->host, std::to_string(parsed->port)};
-}
 
 /// Handlers of the io_context hold it alive; `generation` tells those of an earlier connection from the
 /// present one's.
@@ -183,7 +164,7 @@ Result<> Publisher::Impl::handle_connack(const Incoming& packet) {
   session_begun = true;
   if (cleaned && options.version == Version::k3_1_1) {
     // A clean session of 3.1.1 ends with its connection; the lasting one begins with the next.
-    append_disconnect(options.version, session.out());
+    append_disconnect(options.version, SessionEnd::kNow, session.out());
     asio::error_code ignored;  // if it fails, the close below says the same
     asio::write(socket, asio::buffer(session.out()), ignored);
     drop_connection();
@@ -310,7 +291,7 @@ void Publisher::close(std::function<void()> on_closed) {
   impl.on_closed = std::move(on_closed);
   if (impl.state != Impl::State::kConnected) return impl.finish_close();
   impl.state = Impl::State::kClosing;
-  append_disconnect(impl.options.version, impl.session.out());
+  append_disconnect(impl.options.version, SessionEnd::kNow, impl.session.out());
   impl.timer.expires_after(kCloseTimeout);
   impl.timer.async_wait([held = impl_, mine = impl.generation](asio::error_code error) {
     if (!error && mine == held->generation) held->finish_close();

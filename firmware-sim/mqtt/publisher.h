@@ -8,18 +8,12 @@
 #include <string_view>
 
 #include "common/base/result.h"
+#include "common/mqtt/url.h"
 #include "firmware-sim/mqtt/publisher_session.h"
 
 namespace asio { class io_context; }
 
 namespace tributary::mqtt {
-
-struct Address {
-  std::string host;
-  std::string port;
-};
-/// "tcp://host:1883", "mqtt://host:1883" or "host:1883"; without a port 1883.
-[[nodiscard]] Result<Address> parse_url(std::string_view url);
 
 struct PublisherOptions {
   Address address;

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "firmware-sim/mqtt/packet.h"
+#include "common/mqtt/packet.h"
 
 namespace tributary::mqtt {
 

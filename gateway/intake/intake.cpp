@@ -47,40 +47,79 @@ Result<std::int64_t> Intake::State::topic_id(std::string_view name) {
 }
 
 Result<StoreOutcome> Intake::store(const ReadingView& reading, Delivery delivery) {
+  const Arrival arrival{reading, delivery};
+  std::vector<StoreOutcome> outcomes;
+  RETURN_IF_ERROR(store({&arrival, 1}, outcomes));
+  return outcomes.front();
+}
+
+Result<> Intake::store(std::span<const Arrival> arrivals, std::vector<StoreOutcome>& outcomes) {
   auto& s = *state_;
   bool wake = false;
+  outcomes.clear();
   {
     const std::lock_guard guard(s.mutex);
-    encode_user_properties(reading.properties, s.properties_scratch);
-    const auto hash = delivery.packet_id == 0 ? 0 : content_hash_of(reading, s.properties_scratch);
-    if (s.deliveries.is_redelivery(delivery, hash)) return StoreOutcome::kRedelivery;
-    ASSIGN_OR_RETURN(const auto topic, s.topic_id(reading.topic));
-    const auto id = s.newest + 1;
-    RETURN_IF_ERROR(s.insert_reading.bind(1, id.value())
-                        .bind(2, topic)
-                        .bind(3, std::int64_t{delivery.packet_id})
-                        .bind(4, static_cast<std::int64_t>(hash))
-                        .bind(5, reading.received_ms)
-                        .bind(6, nanoseconds(reading.received))
-                        .bind(7, as_bytes(reading.key))
-                        .bind(8, as_bytes(reading.mqtt_topic))
-                        .bind(9, ByteView(s.properties_scratch))
-                        .bind(10, reading.payload)
-                        .run());
-    s.newest = id;
-    s.deliveries.remember(id, delivery.packet_id, hash);
-    const auto size = reading.key.size() + reading.mqtt_topic.size() + s.properties_scratch.size() +
-                      reading.payload.size() + kRowOverhead;
-    s.unsealed_sizes.push_back(static_cast<std::uint32_t>(size));
-    s.unsealed_bytes += size;
-    s.unread_bytes += size;
+    s.storing.clear();
+    // New topics have their own commits: what is known of them must not be undone.
+    for (const auto& arrival : arrivals) RETURN_IF_ERROR(s.topic_id(arrival.reading.topic));
+    ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+    for (const auto& arrival : arrivals) {
+      ASSIGN_OR_RETURN(const auto outcome, s.store(arrival));
+      outcomes.push_back(outcome);
+    }
+    RETURN_IF_ERROR(transaction.commit());
+    s.note_stored();
     if (s.wake_at_bytes > 0 && s.unread_bytes >= s.wake_at_bytes) {
       s.wake_at_bytes = 0;
       wake = true;
     }
   }
   if (wake) s.wake();
+  return {};
+}
+
+// Inside the transaction of store(), which may yet fail: nothing is noted but in `storing`.
+Result<StoreOutcome> Intake::State::store(const Arrival& arrival) {
+  const auto& [reading, delivery] = arrival;
+  encode_user_properties(reading.properties, properties_scratch);
+  const auto hash = delivery.packet_id == 0 ? 0 : content_hash_of(reading, properties_scratch);
+  if (is_redelivery(delivery, hash)) return StoreOutcome::kRedelivery;
+  ASSIGN_OR_RETURN(const auto topic, topic_id(reading.topic));
+  const auto id = newest.value() + static_cast<std::int64_t>(storing.size()) + 1;
+  RETURN_IF_ERROR(insert_reading.bind(1, id)
+                      .bind(2, topic)
+                      .bind(3, std::int64_t{delivery.packet_id})
+                      .bind(4, static_cast<std::int64_t>(hash))
+                      .bind(5, reading.received_ms)
+                      .bind(6, nanoseconds(reading.received))
+                      .bind(7, as_bytes(reading.key))
+                      .bind(8, as_bytes(reading.mqtt_topic))
+                      .bind(9, ByteView(properties_scratch))
+                      .bind(10, reading.payload)
+                      .run());
+  const auto size = reading.key.size() + reading.mqtt_topic.size() + properties_scratch.size() +
+                    reading.payload.size() + kRowOverhead;
+  storing.push_back({delivery.packet_id, hash, static_cast<std::uint32_t>(size)});
   return StoreOutcome::kStored;
+}
+
+bool Intake::State::is_redelivery(Delivery delivery, std::uint64_t hash) const {
+  if (!delivery.dup) return false;
+  const auto newest_of_id = std::find_if(storing.rbegin(), storing.rend(), [&](const Stored& stored) {
+    return stored.packet_id == delivery.packet_id;
+  });
+  if (newest_of_id != storing.rend()) return newest_of_id->hash == hash && delivery.packet_id != 0;
+  return deliveries.is_redelivery(delivery, hash);
+}
+
+void Intake::State::note_stored() {
+  for (const auto& [packet_id, hash, size] : storing) {
+    newest = newest + 1;
+    deliveries.remember(newest, packet_id, hash);
+    unsealed_sizes.push_back(size);
+    unsealed_bytes += size;
+    unread_bytes += size;
+  }
 }
 
 Result<> Intake::forget_deliveries() {

@@ -23,6 +23,11 @@ struct IntakeOptions {
   std::optional<std::string> boot_id;  // of the running system: read from /proc if not given
 };
 
+/// What MQTT has brought.
+struct Arrival {
+  ReadingView reading;
+  Delivery delivery;
+};
 enum class StoreOutcome { kStored, kRedelivery };
 
 /// Which producer stamps what this intake seals, and which flash folder it belongs to.
@@ -59,10 +64,12 @@ class Intake {
 
   // ---- MQTT's thread ------------------------------------------------------------------------------
 
-  /// One commit. kRedelivery (nothing stored) if `dup` is set and the newest reading with that packet
-  /// id, among the last `window` readings since the last forget_deliveries, has the same topic,
-  /// payload and properties. Any error means that the reading is not stored, and must not be
-  /// acknowledged.
+  /// All in one commit, in this order; `outcomes` has one entry for each. kRedelivery (nothing stored) if `dup` is
+  /// set and the newest reading with that packet id, among the last `window` readings since the last
+  /// forget_deliveries, has the same topic, payload and properties. Any error means that none of them is
+  /// stored, and none must be acknowledged.
+  [[nodiscard]] Result<> store(std::span<const Arrival> arrivals, std::vector<StoreOutcome>& outcomes);
+  /// One of them.
   [[nodiscard]] Result<StoreOutcome> store(const ReadingView& reading, Delivery delivery);
 
   /// The MQTT broker has begun a new session: its packet ids say nothing about the former ones.

@@ -53,9 +53,18 @@ struct Intake::State {
   std::map<BatchId, std::size_t> sealed_sizes;
   std::size_t sealed_bytes = 0;
   std::size_t wake_at_bytes = 0;
+  struct Stored {
+    std::uint16_t packet_id = 0;
+    std::uint64_t hash = 0;
+    std::uint32_t size = 0;
+  };
+  std::vector<Stored> storing;  // of one call of store()
   Bytes properties_scratch;
   std::vector<UserProperty> decoded_scratch;
 
+  Result<StoreOutcome> store(const Arrival& arrival);
+  [[nodiscard]] bool is_redelivery(Delivery delivery, std::uint64_t hash) const;
+  void note_stored();
   Result<> prepare();
   Result<> load();
   Result<> load_readings(std::int64_t window_start);

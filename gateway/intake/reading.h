@@ -10,17 +10,14 @@
 #include "common/base/ids.h"
 #include "common/bytes/bytes.h"
 #include "common/env/clock.h"
+#include "common/mqtt/packet.h"
 
 namespace tributary {
 
 /// Ascending in the order of arrival, from 1; 0 = before the first.
 using ReadingId = Strong<struct ReadingIdTag, std::int64_t>;
 
-/// An MQTT 5 user property. Names may repeat; the order is the device's.
-struct UserProperty {
-  std::string_view name;
-  std::string_view value;
-};
+using mqtt::UserProperty;
 
 /// A reading as it comes in, and as it is read back; views into memory that the giver owns.
 struct ReadingView {

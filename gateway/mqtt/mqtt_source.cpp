@@ -1,58 +1,38 @@
-// The one file that knows the MQTT library: Paho's asynchronous C client. The C++ wrapper hides the packet
-// id, by which a redelivery is told from an equal new reading.
-//
-// Why a handle lives for one connection only: a message that the library receives while it closes a
-// connection goes to a queue in RAM, and as long as that queue is not empty, further messages are queued
-// and acknowledged before they are handed over. A new handle has an empty queue, and what was in the old
-// one was never acknowledged.
-
 #include "gateway/mqtt/mqtt_source.h"
 
-#include <MQTTAsync.h>
-
-#include <condition_variable>
-#include <mutex>
+#include <asio/buffer.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/connect.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/write.hpp>
 #include <optional>
 #include <thread>
 
-#include "common/base/check.h"
 #include "common/env/random.h"
+#include "common/mqtt/url.h"
 #include "common/telemetry/log.h"
 
 namespace tributary {
 namespace {
 
-constexpr int kConnectTimeout_s = 10;
-constexpr auto kStopTimeout = std::chrono::seconds(3);
-constexpr std::size_t kKeptProperties = 1024;  // what a message with many may leave allocated
-constexpr unsigned char kRetainHandlingDoNotSend = 2;  // MQTT 5, 3.8.3.1
+using asio::ip::tcp;
+using SteadyClock = std::chrono::steady_clock;
 
-std::string_view view_of(const MQTTLenString& text) {
-  return {text.data, static_cast<std::size_t>(std::max(text.len, 0))};
-}
+constexpr std::size_t kBufferBytes = 64 << 10;              // grows to the largest packet, and back
+constexpr std::size_t kFixedHeaderMax = 5;
 
-std::string failure_text(const MQTTAsync_failureData5* data) {
-  if (data == nullptr) return "failed";
-  const char* code = MQTTAsync_strerror(data->code);
-  const char* reason = MQTTReasonCode_toString(data->reasonCode);
-  std::string text = data->message != nullptr ? data->message : code != nullptr ? code : "failed";
-  if (data->reasonCode != MQTTREASONCODE_SUCCESS && reason != nullptr) text += fmt::format(" ({})", reason);
-  return text;
-}
-
-void add_property(MQTTProperties& properties, MQTTPropertyCodes code, std::uint32_t value) {
-  MQTTProperty property{};
-  property.identifier = code;
-  if (code == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM) {
-    property.value.integer2 = static_cast<unsigned short>(value);
-  } else {
-    property.value.integer4 = value;
-  }
-  CHECK(MQTTProperties_add(&properties, &property) == 0, "property {}", static_cast<int>(code));
-}
+auto noting(std::error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 }  // namespace
 
+/// One coroutine on one thread connects and reads, again and again. Other threads change `wish` and post
+/// wish_changed(). What else happens on the thread ends a connection by closing its socket.
 struct MqttSource::Impl {
   Impl(MqttOptions given, MqttHandler& receiver) : options(std::move(given)), handler(receiver) {}
 
@@ -60,282 +40,250 @@ struct MqttSource::Impl {
   MqttHandler& handler;
 
   enum class Wish { kTake, kPause, kStop };
-  enum class Link { kNone, kConnecting, kConnected, kSubscribing, kReady, kDisconnecting };
-
-  std::mutex mutex;  // protects what follows; never held while the library is called (it calls back
-                     // under a lock of its own)
-  std::condition_variable changed;
-  Wish wish = Wish::kTake;
-  Link link = Link::kNone;
-  bool broken = false;  // this connection is over; its handle is to be destroyed
-  std::string trouble;  // why
-
+  std::atomic<Wish> wish{Wish::kTake};
   std::atomic<bool> ready{false};
   std::atomic<std::uint64_t> connects{0};
-  // Who is thrown out as soon as it is connected says so once a minute, too: see settle().
-  OncePer connected{std::chrono::minutes(1)};
-  OncePer unreachable{std::chrono::minutes(1)};
 
-  // The control thread's only.
-  std::thread control;
-  MQTTAsync handle = nullptr;
+  asio::io_context io{1};
+  std::thread thread;
+
+  // The thread's only.
+  mqtt::Address address;
+  tcp::resolver resolver{io};
+  tcp::socket socket{io};
+  asio::steady_timer pause{io};     // between connections
+  asio::steady_timer watchdog{io};
+  std::uint64_t connection = 0;     // counts them, so that the watchdog knows its own
+  std::optional<SubscriberSession> session;
+  std::string writing;
+  bool write_running = false;
+  std::string trouble;              // why the socket was closed from here
+  bool left = false;                // since that was wished
+  SteadyClock::time_point connected_at{}, last_read{}, last_written{};
+  std::optional<SteadyClock::time_point> pinged;
   SeededRandom random{random_u64_from_os()};
   Duration backoff{};
-  std::chrono::steady_clock::time_point next_attempt{};
-  std::optional<std::chrono::steady_clock::time_point> settled_at;  // unless the connection breaks before
-  std::vector<UserProperty> properties;  // the receive thread's only
+  SteadyClock::time_point next_attempt{};
+  // Who is thrown out as soon as it is connected says so once a minute, too: reset when one has stood for a while.
+  OncePer said_connected{std::chrono::minutes(1)};
+  OncePer said_unreachable{std::chrono::minutes(1)};
 
-  void run();
-  void connect();
-  void subscribe();
-  void disconnect();
-  void drop_connection(const std::string& why, bool asked_for);
-  void settle(std::unique_lock<std::mutex>& lock);
-  void set_link(Link now) {
-    const std::lock_guard guard(mutex);
-    link = now;
-    changed.notify_all();
-  }
-  void set_broken(std::string why) {
-    const std::lock_guard guard(mutex);
-    broken = true;
-    if (trouble.empty()) trouble = std::move(why);
-    changed.notify_all();
-  }
-
-  static Impl& of(void* context) { return *static_cast<Impl*>(context); }
-  static int on_message(void* context, char* topic, int topic_size, MQTTAsync_message* message);
-  static void on_connect(void* context, MQTTAsync_successData5* data);
-  static void on_subscribed(void* context, MQTTAsync_successData5* data);
+  asio::awaitable<void> run();
+  asio::awaitable<Result<>> serve();
+  asio::awaitable<Result<>> connect();
+  asio::awaitable<Result<>> read();
+  asio::awaitable<Result<>> flush();
+  void announce();
+  void ended(const Result<>& how);
+  void watch(Duration interval);
+  void check();
+  void ping();
+  void close(std::string why);
+  void wish_changed();
+  void change(std::optional<Wish> from, Wish to);
 };
 
-// ---- The library's threads ---------------------------------------------------------------------------
-
-int MqttSource::Impl::on_message(void* context, char* topic, int topic_size, MQTTAsync_message* message) {
-  auto& impl = of(context);
-  MqttMessage given;
-  // The size is 0 unless the topic has a NUL in it.
-  given.topic = topic_size > 0 ? std::string_view(topic, static_cast<std::size_t>(topic_size)) : topic;
-  given.payload = {static_cast<const std::uint8_t*>(message->payload),
-                   static_cast<std::size_t>(message->payloadlen)};
-  impl.properties.clear();
-  for (int i = 0; i < message->properties.count; ++i) {
-    const auto& property = message->properties.array[i];
-    if (property.identifier != MQTTPROPERTY_CODE_USER_PROPERTY) continue;
-    impl.properties.push_back({view_of(property.value.data), view_of(property.value.value)});
+asio::awaitable<void> MqttSource::Impl::run() {
+  while (wish != Wish::kStop) {
+    const auto until = wish == Wish::kPause ? SteadyClock::time_point::max() : next_attempt;
+    if (SteadyClock::now() < until) {
+      std::error_code woken;
+      pause.expires_at(until);
+      co_await pause.async_wait(noting(woken));
+      continue;
+    }
+    ended(co_await serve());
   }
-  given.properties = impl.properties;
-  if (message->qos > 0) {
-    given.delivery = {static_cast<std::uint16_t>(message->msgid), message->dup != 0};
-  }
-  impl.handler.on_message(given);
-  if (impl.properties.capacity() > kKeptProperties) std::vector<UserProperty>().swap(impl.properties);
-  MQTTAsync_freeMessage(&message);
-  MQTTAsync_free(topic);
-  return 1;
 }
 
-void MqttSource::Impl::on_connect(void* context, MQTTAsync_successData5* data) {
-  auto& impl = of(context);
-  const bool session_present = data->alt.connect.sessionPresent != 0;
-  impl.handler.on_connected(session_present);
-  if (auto turn = impl.connected.turn()) {
-    log_info("mqtt", "connected", {{"url", impl.options.url},
-                                   {"client_id", impl.options.client_id},
-                                   {"session_present", session_present},
-                                   {"unsaid", turn.suppressed}});
-  }
-  impl.connects.fetch_add(1, std::memory_order_relaxed);
-  impl.set_link(Link::kConnected);
-}
-
-void MqttSource::Impl::on_subscribed(void* context, MQTTAsync_successData5* data) {
-  auto& impl = of(context);
-  const int count = data->alt.sub.reasonCodeCount;
-  for (int i = 0; i < count; ++i) {
-    const auto code = count == 1 ? data->reasonCode : data->alt.sub.reasonCodes[i];
-    if (code < MQTTREASONCODE_UNSPECIFIED_ERROR) continue;
-    const char* reason = MQTTReasonCode_toString(code);
-    impl.set_broken(fmt::format("the broker refuses the subscription to {}: {}",
-                                impl.options.subscriptions[static_cast<std::size_t>(i)].filter,
-                                reason != nullptr ? reason : "unknown reason"));
-    return;
-  }
-  const std::lock_guard guard(impl.mutex);
-  if (impl.link == Link::kSubscribing) impl.link = Link::kReady;  // else it is being left already
-  impl.changed.notify_all();
-}
-
-// ---- The control thread ------------------------------------------------------------------------------
-
-void MqttSource::Impl::connect() {
-  set_link(Link::kConnecting);
-  MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer5;
-  int rc = MQTTAsync_createWithOptions(&handle, options.url.c_str(), options.client_id.c_str(),
-                                       MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create);
-  if (rc != MQTTASYNC_SUCCESS) {
-    handle = nullptr;
-    return set_broken(fmt::format("no MQTT client for {}: code {}", options.url, rc));
-  }
-  MQTTAsync_setCallbacks(
-      handle, this,
-      [](void* context, char* cause) {
-        of(context).set_broken(cause != nullptr ? cause : "connection lost");
-      },
-      &Impl::on_message, nullptr);
-  MQTTAsync_setDisconnected(handle, this, [](void* context, MQTTProperties*, MQTTReasonCodes code) {
-    const char* reason = MQTTReasonCode_toString(code);
-    of(context).set_broken(fmt::format("the broker ended the connection: {}",
-                                       reason != nullptr ? reason : "no reason"));
-  });
-  MQTTProperties connect_properties = MQTTProperties_initializer;
-  add_property(connect_properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, 0xffffffffu);  // never
-  add_property(connect_properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, options.receive_maximum);
-  add_property(connect_properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, options.packet_bytes_max);
-  MQTTAsync_connectOptions connect_options = MQTTAsync_connectOptions_initializer5;
-  connect_options.keepAliveInterval = options.keep_alive_s;
-  connect_options.cleanstart = 0;
-  connect_options.connectTimeout = kConnectTimeout_s;
-  connect_options.connectProperties = &connect_properties;
-  if (!options.username.empty()) connect_options.username = options.username.c_str();
-  if (!options.password.empty()) connect_options.password = options.password.c_str();
-  connect_options.context = this;
-  connect_options.onSuccess5 = &Impl::on_connect;
-  connect_options.onFailure5 = [](void* context, MQTTAsync_failureData5* data) {
-    of(context).set_broken(failure_text(data));
-  };
-  rc = MQTTAsync_connect(handle, &connect_options);
-  MQTTProperties_free(&connect_properties);
-  if (rc != MQTTASYNC_SUCCESS) set_broken(fmt::format("connect: code {}", rc));
-}
-
-// After every connect: the session's subscriptions may be of a former configuration, and to subscribe
-// again only replaces them. No retained messages: they are not new readings.
-void MqttSource::Impl::subscribe() {
-  set_link(Link::kSubscribing);
-  std::vector<char*> filters;
-  std::vector<int> qos;
-  std::vector<MQTTSubscribe_options> subscribe_options;
-  for (const auto& subscription : options.subscriptions) {
-    filters.push_back(const_cast<char*>(subscription.filter.c_str()));
-    qos.push_back(subscription.qos);
-    MQTTSubscribe_options one = MQTTSubscribe_options_initializer;
-    one.retainHandling = kRetainHandlingDoNotSend;
-    subscribe_options.push_back(one);
-  }
-  MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
-  response.context = this;
-  response.onSuccess5 = &Impl::on_subscribed;
-  response.onFailure5 = [](void* context, MQTTAsync_failureData5* data) {
-    of(context).set_broken(fmt::format("subscribe: {}", failure_text(data)));
-  };
-  response.subscribeOptions = subscribe_options.front();
-  response.subscribeOptionsCount = static_cast<int>(subscribe_options.size());
-  response.subscribeOptionsList = subscribe_options.data();
-  const int rc = MQTTAsync_subscribeMany(handle, static_cast<int>(filters.size()), filters.data(),
-                                         qos.data(), &response);
-  if (rc != MQTTASYNC_SUCCESS) set_broken(fmt::format("subscribe: code {}", rc));
-}
-
-void MqttSource::Impl::disconnect() {
-  set_link(Link::kDisconnecting);
-  MQTTAsync_disconnectOptions disconnect_options = MQTTAsync_disconnectOptions_initializer5;
-  disconnect_options.timeout = 1000;
-  disconnect_options.context = this;
-  disconnect_options.onSuccess5 = [](void* context, MQTTAsync_successData5*) {
-    of(context).set_broken("disconnected");
-  };
-  disconnect_options.onFailure5 = [](void* context, MQTTAsync_failureData5*) {
-    of(context).set_broken("disconnected");
-  };
-  const int rc = MQTTAsync_disconnect(handle, &disconnect_options);
-  if (rc != MQTTASYNC_SUCCESS) set_broken("disconnected");
-}
-
-void MqttSource::Impl::drop_connection(const std::string& why, bool asked_for) {
-  if (handle != nullptr) MQTTAsync_destroy(&handle);
-  handle = nullptr;
-  settled_at.reset();
-  const std::lock_guard guard(mutex);
-  link = Link::kNone;
-  broken = false;
+// One connection, until it ends. No error if that was wished.
+asio::awaitable<Result<>> MqttSource::Impl::serve() {
   trouble.clear();
-  if (asked_for) {
+  left = false;
+  pinged.reset();
+  session.emplace(options, handler);
+  watch(options.connect_timeout);
+  auto result = co_await connect();
+  if (result) result = co_await read();
+  const bool stood = ready && SteadyClock::now() - connected_at >= options.settled_after;
+  ready = false;
+  ++connection;
+  watchdog.cancel();
+  std::error_code ignored;  // closed is all that is wanted
+  socket.close(ignored);
+  session.reset();
+  if (stood) {
+    backoff = {};
+    said_connected.reset();
+    said_unreachable.reset();
+  }
+  if (left || wish != Wish::kTake) co_return Result<>();
+  if (!trouble.empty()) co_return fail(Errc::kUnavailable, trouble);
+  co_return result;
+}
+
+asio::awaitable<Result<>> MqttSource::Impl::connect() {
+  std::error_code error;
+  const auto port = static_cast<std::uint16_t>(std::stoul(address.port));
+  // Without the lookup's thread, if it is an address.
+  if (const auto literal = asio::ip::make_address(address.host, error); !error) {
+    co_await socket.async_connect({literal, port}, noting(error));
+  } else {
+    const auto found = co_await resolver.async_resolve(address.host, address.port, noting(error));
+    if (error) co_return fail(Errc::kUnavailable, fmt::format("{}: {}", address.host, error.message()));
+    co_await asio::async_connect(socket, found, noting(error));
+  }
+  if (error) co_return fail(Errc::kUnavailable, error.message());
+  socket.non_blocking(true, error);
+  socket.set_option(tcp::no_delay(true), error);  // an optimisation that the system may refuse
+  co_return Result<>();
+}
+
+asio::awaitable<Result<>> MqttSource::Impl::read() {
+  Bytes buffer(kBufferBytes);
+  std::size_t filled = 0;
+  for (;;) {
+    if (auto flushed = co_await flush(); !flushed) co_return flushed;
+    std::error_code error;
+    filled += co_await socket.async_read_some(asio::buffer(buffer.data() + filled, buffer.size() - filled), noting(error));
+    if (error == asio::error::eof) co_return fail(Errc::kUnavailable, "the broker closed the connection");
+    if (error) co_return fail(Errc::kUnavailable, error.message());
+    last_read = SteadyClock::now();
+    const auto taken = session->received(ByteView(buffer).first(filled));
+    if (!taken) co_return tl::unexpected<Error>(taken.error());
+    if (!ready) announce();
+    filled -= *taken;
+    std::memmove(buffer.data(), buffer.data() + *taken, filled);
+    if (filled == buffer.size()) {
+      buffer.resize(std::min(2 * buffer.size(), options.packet_bytes_max + kFixedHeaderMax));
+    } else if (buffer.size() > kBufferBytes && filled < kBufferBytes) {
+      buffer.resize(kBufferBytes);
+      buffer.shrink_to_fit();
+    }
+  }
+}
+
+asio::awaitable<Result<>> MqttSource::Impl::flush() {
+  if (session->out().empty()) co_return Result<>();
+  std::error_code error;
+  writing.clear();
+  writing.swap(session->out());
+  write_running = true;
+  co_await asio::async_write(socket, asio::buffer(writing), noting(error));
+  write_running = false;
+  last_written = SteadyClock::now();
+  if (error) co_return fail(Errc::kUnavailable, error.message());
+  co_return Result<>();
+}
+
+// After each read until it is ready.
+void MqttSource::Impl::announce() {
+  if (session->connected() && connected_at == SteadyClock::time_point{}) {
+    connected_at = SteadyClock::now();
+    connects.fetch_add(1, std::memory_order_relaxed);
+    if (auto turn = said_connected.turn()) {
+      log_info("mqtt", "connected", {{"url", options.url},
+                                     {"client_id", options.client_id},
+                                     {"session_present", session->session_present()},
+                                     {"unsaid", turn.suppressed}});
+    }
+  }
+  if (!session->ready()) return;
+  ready = true;
+  if (!session->lowered().empty()) {
+    log_warning("mqtt", "the broker serves subscriptions at a lower QoS than asked for: messages can be lost",
+                {{"url", options.url},
+                 {"filter", session->lowered().front()},
+                 {"filters", session->lowered().size()}});
+  }
+  if (session->keep_alive_s() > 0) {
+    watch(std::chrono::milliseconds(session->keep_alive_s() * 250));
+  } else {
+    watchdog.cancel();
+  }
+}
+
+void MqttSource::Impl::ended(const Result<>& how) {
+  connected_at = {};
+  if (how) {
     backoff = {};
     next_attempt = {};
     return;
   }
-  if (auto turn = unreachable.turn()) {
+  if (auto turn = said_unreachable.turn()) {
     log_warning("mqtt", "no connection to the MQTT broker, trying again",
-                {{"url", options.url}, {"reason", why}, {"unsaid", turn.suppressed}});
+                {{"url", options.url}, {"reason", how.error().message}, {"unsaid", turn.suppressed}});
   }
   backoff = std::clamp(backoff * 2, options.backoff_min, options.backoff_max);
   const auto jittered = backoff / 2 + Duration(static_cast<std::int64_t>(
                                           random.unit() * static_cast<double>(backoff.count()) / 2));
-  next_attempt = std::chrono::steady_clock::now() + jittered;
+  next_attempt = SteadyClock::now() + jittered;
 }
 
-// Waits while the connection stands. Only one that has stood for a while ends the trouble that was before: a broker
-// that accepts and throws out at once (another client with the same id, a subscription that it refuses) is asked
-// at growing intervals.
-void MqttSource::Impl::settle(std::unique_lock<std::mutex>& lock) {
-  const auto now = std::chrono::steady_clock::now();
-  if (!settled_at) settled_at = now + options.settled_after;
-  if (now < *settled_at) {
-    changed.wait_until(lock, *settled_at);
-    return;
-  }
-  backoff = {};
-  connected.reset();
-  unreachable.reset();
-  changed.wait(lock);
+// ---- Beside the coroutine ----------------------------------------------------------------------------
+
+void MqttSource::Impl::watch(Duration interval) {
+  watchdog.expires_after(interval);
+  watchdog.async_wait([this, interval, mine = connection](std::error_code error) {
+    if (error || mine != connection) return;
+    check();
+    if (session && ready) watch(interval);
+  });
 }
 
-void MqttSource::Impl::run() {
-  std::unique_lock lock(mutex);
-  for (;;) {
-    ready = link == Link::kReady;
-    const bool leaving = wish != Wish::kTake;
-    if (broken) {
-      const auto why = trouble;
-      const bool asked_for = leaving || link == Link::kDisconnecting;
-      lock.unlock();
-      ready = false;
-      drop_connection(why, asked_for);
-      lock.lock();
-    } else if (link == Link::kNone && wish == Wish::kStop) {
-      return;
-    } else if (link == Link::kNone && wish == Wish::kTake) {
-      if (std::chrono::steady_clock::now() < next_attempt) {
-        changed.wait_until(lock, next_attempt);
-        continue;
-      }
-      lock.unlock();
-      connect();
-      lock.lock();
-    } else if (leaving && link == Link::kConnecting) {
-      // Disconnecting before CONNACK is not in the library's states: wait for its end, or give it up.
-      if (changed.wait_for(lock, kStopTimeout) == std::cv_status::timeout) {
-        broken = true;
-      }
-    } else if (leaving && link != Link::kNone && link != Link::kDisconnecting) {
-      ready = false;
-      lock.unlock();
-      disconnect();
-      lock.lock();
-    } else if (link == Link::kConnected) {
-      lock.unlock();
-      subscribe();
-      lock.lock();
-    } else if (link == Link::kDisconnecting) {
-      if (changed.wait_for(lock, kStopTimeout) == std::cv_status::timeout) broken = true;
-    } else if (link == Link::kReady) {
-      settle(lock);
-    } else {
-      changed.wait(lock);
-    }
+void MqttSource::Impl::check() {
+  if (!ready) return close("no answer in time");
+  const auto half = std::chrono::milliseconds(session->keep_alive_s() * 500);
+  const auto now = SteadyClock::now();
+  if (pinged && last_read < *pinged) {
+    if (now - *pinged >= half) close("no PINGRESP: the connection is dead");
+  } else if (now - last_written >= half) {
+    ping();
   }
 }
+
+// Two bytes always have room, but at a broker that does not read: then it does not answer, either.
+void MqttSource::Impl::ping() {
+  pinged = last_written = SteadyClock::now();
+  if (write_running) return;
+  std::string ping;
+  mqtt::append_pingreq(ping);
+  std::error_code error;
+  if (socket.send(asio::buffer(ping), 0, error) != ping.size()) close(error.message());
+}
+
+void MqttSource::Impl::close(std::string why) {
+  if (trouble.empty()) trouble = std::move(why);
+  std::error_code ignored;  // closed is all that is wanted
+  resolver.cancel();
+  socket.close(ignored);
+}
+
+void MqttSource::Impl::wish_changed() {
+  pause.cancel();
+  if (wish == Wish::kTake || !session) return;
+  if (session->connected() && !write_running) {
+    // Bytes that do not go out at once stay unsaid: the session is kept in any case.
+    std::string disconnect;
+    mqtt::append_disconnect(mqtt::Version::k5, mqtt::SessionEnd::kAsAgreed, disconnect);
+    std::error_code ignored;
+    socket.send(asio::buffer(disconnect), 0, ignored);
+    socket.shutdown(tcp::socket::shutdown_send, ignored);
+  }
+  left = true;
+  close("asked for");
+}
+
+void MqttSource::Impl::change(std::optional<Wish> from, Wish to) {
+  if (from) {
+    if (!wish.compare_exchange_strong(*from, to)) return;
+  } else {
+    wish = to;
+  }
+  asio::post(io, [this] { wish_changed(); });
+}
+
+// ---- Any thread --------------------------------------------------------------------------------------
 
 MqttSource::MqttSource(MqttOptions options, MqttHandler& handler)
     : impl_(std::make_unique<Impl>(std::move(options), handler)) {}
@@ -344,45 +292,31 @@ MqttSource::~MqttSource() { stop(); }
 
 Result<> MqttSource::start(bool paused) {
   const auto& options = impl_->options;
-  if (!options.url.starts_with("tcp://") && !options.url.starts_with("mqtt://")) {
-    return fail(Errc::kInvalidArgument,
-                fmt::format("mqtt {}: expected tcp://host:port or mqtt://host:port", options.url));
-  }
+  ASSIGN_OR_RETURN(impl_->address, mqtt::parse_url(options.url));
   if (options.subscriptions.empty()) return fail(Errc::kInvalidArgument, "mqtt: nothing to subscribe to");
   for (const auto& [filter, qos] : options.subscriptions) {
     if (qos != 0 && qos != 1) {
       return fail(Errc::kInvalidArgument, fmt::format("mqtt {}: QoS {}, expected 0 or 1", filter, qos));
     }
   }
-  // At its default level the library formats a line for every message, and shows it to nobody.
-  MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
   if (paused) impl_->wish = Impl::Wish::kPause;
-  impl_->control = std::thread([impl = impl_.get()] { impl->run(); });
+  asio::co_spawn(impl_->io, impl_->run(), asio::detached);
+  impl_->thread = std::thread([impl = impl_.get()] {
+    pthread_setname_np(pthread_self(), "mqtt");
+    impl->io.run();
+  });
   return {};
 }
 
-void MqttSource::pause() {
-  const std::lock_guard guard(impl_->mutex);
-  if (impl_->wish == Impl::Wish::kTake) impl_->wish = Impl::Wish::kPause;
-  impl_->changed.notify_all();
-}
-
-void MqttSource::resume() {
-  const std::lock_guard guard(impl_->mutex);
-  if (impl_->wish == Impl::Wish::kPause) impl_->wish = Impl::Wish::kTake;
-  impl_->changed.notify_all();
-}
+void MqttSource::pause() { impl_->change(Impl::Wish::kTake, Impl::Wish::kPause); }
+void MqttSource::resume() { impl_->change(Impl::Wish::kPause, Impl::Wish::kTake); }
 
 bool MqttSource::ready() const { return impl_->ready; }
 std::uint64_t MqttSource::connects() const { return impl_->connects; }
 
 void MqttSource::stop() {
-  {
-    const std::lock_guard guard(impl_->mutex);
-    impl_->wish = Impl::Wish::kStop;
-    impl_->changed.notify_all();
-  }
-  if (impl_->control.joinable()) impl_->control.join();
+  impl_->change(std::nullopt, Impl::Wish::kStop);
+  if (impl_->thread.joinable()) impl_->thread.join();
 }
 
 }  // namespace tributary

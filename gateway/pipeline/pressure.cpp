@@ -36,9 +36,10 @@ void Pressure::update() {
   set_paused_(paused_);
 }
 
-void Pressure::stored(std::size_t bytes) {
+void Pressure::stored(std::size_t readings, std::size_t bytes) {
   stored_bytes_ += bytes;
-  if (++stored_readings_ < kUpdateReadings && stored_bytes_ < kUpdateBytes) return;
+  stored_readings_ += readings;
+  if (stored_readings_ < kUpdateReadings && stored_bytes_ < kUpdateBytes) return;
   stored_bytes_ = stored_readings_ = 0;
   update();
 }

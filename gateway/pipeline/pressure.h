@@ -27,8 +27,8 @@ class Pressure {
 
   /// Compares what is held with the marks. Waits for the intake's mutex at most.
   void update();
-  /// MQTT's thread: so many bytes were stored. Updates once enough has come together.
-  void stored(std::size_t bytes);
+  /// MQTT's thread: so many readings and bytes were stored. Updates once enough has come together.
+  void stored(std::size_t readings, std::size_t bytes);
 
  private:
   const PressureOptions options_;

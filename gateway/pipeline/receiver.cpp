@@ -54,7 +54,8 @@ void Receiver::reject(Counter& counter, OncePer& log_turn, const char* reason, c
   }
 }
 
-void Receiver::on_message(const MqttMessage& message) {
+// Into arrivals_, unless it cannot be taken.
+void Receiver::prepare(const MqttMessage& message) {
   if (!is_utf8(message.topic)) {
     return reject(metrics_.rejected_not_utf8, not_utf8_turn_, "the topic is not UTF-8", message);
   }
@@ -64,28 +65,43 @@ void Receiver::on_message(const MqttMessage& message) {
   }
   ReadingView reading;
   reading.topic = route->topic;
-  reading.key = routes_.key_of(*route, message.topic, key_scratch_);
+  reading.key = routes_.key_of(*route, message.topic, keys_[arrivals_.size()]);
   reading.mqtt_topic = message.topic;
   reading.properties = message.properties;
   reading.payload = message.payload;
-  const auto bytes = bytes_of(reading);
-  if (bytes > options_.payload_bytes_max) {
+  if (bytes_of(reading) > options_.payload_bytes_max) {
     return reject(metrics_.rejected_too_large, too_large_turn_, "it is over payload_bytes_max", message);
   }
-  reading.received_ms = clock_.wall_now_ms();
-  reading.received = clock_.mono_now();
-  const auto outcome = intake_.store(reading, message.delivery);
-  if (!outcome) {
-    fatal_(outcome.error());
-    CHECK(false, "fatal must not return: {}", outcome.error().message);
+  arrivals_.push_back({reading, message.delivery});
+}
+
+void Receiver::on_messages(std::span<const MqttMessage> messages) {
+  arrivals_.clear();
+  if (keys_.size() < messages.size()) keys_.resize(messages.size());
+  for (const auto& message : messages) prepare(message);
+  if (arrivals_.empty()) return;
+  const auto wall = clock_.wall_now_ms();
+  const auto mono = clock_.mono_now();
+  for (auto& arrival : arrivals_) {
+    arrival.reading.received_ms = wall;
+    arrival.reading.received = mono;
   }
-  if (*outcome == StoreOutcome::kRedelivery) {
-    metrics_.redelivered.inc();
-  } else {
-    metrics_.received.inc();
-    metrics_.received_bytes.inc(message.payload.size());
-    pressure_.stored(bytes);
+  if (auto stored = intake_.store(arrivals_, outcomes_); !stored) {
+    fatal_(stored.error());
+    CHECK(false, "fatal must not return: {}", stored.error().message);
   }
+  std::size_t count = 0, payload_bytes = 0, bytes = 0;
+  for (std::size_t i = 0; i < arrivals_.size(); ++i) {
+    if (outcomes_[i] == StoreOutcome::kRedelivery) continue;
+    const auto& reading = arrivals_[i].reading;
+    ++count;
+    payload_bytes += reading.payload.size();
+    bytes += bytes_of(reading);
+  }
+  metrics_.redelivered.inc(arrivals_.size() - count);
+  metrics_.received.inc(count);
+  metrics_.received_bytes.inc(payload_bytes);
+  pressure_.stored(count, bytes);
 }
 
 void Receiver::on_connected(bool session_present) {

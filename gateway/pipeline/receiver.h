@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/env/clock.h"
 #include "common/telemetry/log.h"
@@ -14,7 +15,7 @@
 
 namespace tributary {
 
-/// One thread: the MQTT library's. What is given must outlive it.
+/// One thread: MQTT's. What is given must outlive it.
 class Receiver final : public MqttHandler {
  public:
   struct Options {
@@ -22,17 +23,18 @@ class Receiver final : public MqttHandler {
     std::size_t payload_bytes_max = 1'000'000;
   };
 
-  /// `fatal` is called when a reading could not be stored: it must end the process and never return, for
-  /// whatever returns to the library is acknowledged.
+  /// `fatal` is called when readings could not be stored: it must end the process and never return, for
+  /// whatever returns to MQTT is acknowledged.
   Receiver(Options options, const RouteTable& routes, Intake& intake, Pressure& pressure, const Clock& clock,
            GatewayMetrics& metrics, std::function<void(const Error&)> fatal);
 
   /// A message without a route, over payload_bytes_max or with a topic that is not UTF-8 cannot be refused
   /// in MQTT: it is dropped, counted by reason, and logged (rate-limited, without its payload).
-  void on_message(const MqttMessage& message) override;
+  void on_messages(std::span<const MqttMessage> messages) override;
   void on_connected(bool session_present) override;
 
  private:
+  void prepare(const MqttMessage& message);
   void reject(Counter& counter, OncePer& log_turn, const char* reason, const MqttMessage& message);
 
   const Options options_;
@@ -42,7 +44,9 @@ class Receiver final : public MqttHandler {
   const Clock& clock_;
   GatewayMetrics& metrics_;
   const std::function<void(const Error&)> fatal_;
-  std::string key_scratch_;
+  std::vector<Arrival> arrivals_;     // these three: of one call of on_messages
+  std::vector<std::string> keys_;
+  std::vector<StoreOutcome> outcomes_;
   OncePer no_route_turn_{std::chrono::minutes(1)};
   OncePer too_large_turn_{std::chrono::minutes(1)};
   OncePer not_utf8_turn_{std::chrono::minutes(1)};

@@ -29,7 +29,7 @@ struct Route {
 /// Checked routes. Immutable; any thread.
 class RouteTable {
  public:
-  /// kInvalidArgument names the route: a bad filter, topic, key, QoS (2: see MqttSubscription) or number
+  /// kInvalidArgument names the route: a bad filter, topic, key, QoS (2: see MqttSource) or number
   /// of partitions, two routes that give one log topic different ones, two filters that partly overlap
   /// (the MQTT broker may then deliver a message twice). One filter may cover another: the first
   /// route that matches wins.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <mutex>
 
 #include "tests/support/eventually.h"
@@ -25,15 +26,17 @@ class Recorder final : public MqttHandler {
     std::string first_property;
     Delivery delivery;
   };
-  void on_message(const MqttMessage& message) override {
+  void on_messages(std::span<const MqttMessage> messages) override {
     std::unique_lock lock(mutex_);
     ++entered_;
     unblocked_.wait(lock, [this] { return !blocked_; });
-    Message copy{std::string(message.topic), std::string(as_string_view(message.payload)), {}, message.delivery};
-    if (!message.properties.empty()) {
-      copy.first_property = fmt::format("{}={}", message.properties[0].name, message.properties[0].value);
+    for (const auto& message : messages) {
+      Message copy{std::string(message.topic), std::string(as_string_view(message.payload)), {}, message.delivery};
+      if (!message.properties.empty()) {
+        copy.first_property = fmt::format("{}={}", message.properties[0].name, message.properties[0].value);
+      }
+      messages_.push_back(std::move(copy));
     }
-    messages_.push_back(std::move(copy));
   }
   void on_connected(bool session_present) override {
     const std::lock_guard guard(mutex_);
@@ -245,6 +248,76 @@ TEST_F(MqttSourceTest, WhatIsOverThePacketSizeTheBrokerDropsAndTheSessionGoesOn)
   ASSERT_TRUE(received(1));
   EXPECT_EQ(recorder_.messages()[0].payload, std::string(900, 'y'));
   EXPECT_EQ(source.connects(), 1u);
+}
+
+TEST_F(MqttSourceTest, LargeMessagesComeAmongSmallOnes) {
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  const auto file = folder_ / "large";
+  const std::string large(1'500'000, 'l');
+  std::ofstream(file) << large;
+  publish("before");
+  for (int i = 0; i < 2; ++i) {
+    const auto sent = test::run({"mosquitto_pub", "-p", std::to_string(mosquitto_.port()), "-q", "1", "-V", "5", "-t",
+                                 "sensors/a/t", "-f", file}, 10s);
+    ASSERT_EQ(sent.exit_code, 0) << sent.errors;
+    publish("after");
+  }
+  ASSERT_TRUE(received(5));
+  const auto messages = recorder_.messages();
+  EXPECT_TRUE(messages[1].payload == large && messages[3].payload == large);
+  EXPECT_EQ(messages[4].payload, "after");
+  EXPECT_EQ(source.connects(), 1u);
+}
+
+TEST_F(MqttSourceTest, AnIdleConnectionIsKeptAlive) {
+  options_.keep_alive_s = 1;  // Mosquitto ends a connection that was silent for 1.5 times as long
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  EXPECT_FALSE(eventually(4s, [&] { return !source.ready() || source.connects() > 1; }));
+}
+
+TEST_F(MqttSourceTest, ADeadLineIsNoticedAndReplaced) {
+  options_.keep_alive_s = 1;
+  test::TcpProxy proxy(mosquitto_.port());
+  options_.url = fmt::format("tcp://localhost:{}", proxy.port());
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  proxy.forget();
+  publish("while forgotten");
+  ASSERT_TRUE(received(1));
+  EXPECT_EQ(source.connects(), 2u);
+}
+
+TEST_F(MqttSourceTest, ABrokerThatAcceptsAndSaysNothingIsGivenUpAndTriedAgain) {
+  options_.connect_timeout = 200ms;
+  test::TcpProxy proxy(mosquitto_.port());
+  proxy.pause();
+  options_.url = fmt::format("tcp://127.0.0.1:{}", proxy.port());
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return proxy.accepted_total() >= 3; }));
+  EXPECT_FALSE(source.ready());
+  proxy.resume();
+  EXPECT_TRUE(eventually(10s, [&] { return source.ready(); }));
+}
+
+TEST_F(MqttSourceTest, PausedAndResumedAtOnceItGoesOn) {
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  for (int i = 0; i < 50; ++i) {
+    if (i % 5 == 0) {
+      ASSERT_TRUE(eventually(10s, [&] { return source.ready(); })) << i;
+    }
+    source.pause();
+    source.resume();
+  }
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  publish("after");
+  ASSERT_TRUE(received(1));
 }
 
 TEST_F(MqttSourceTest, RefusesWhatCanNeverWork) {

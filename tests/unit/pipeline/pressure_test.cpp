@@ -42,7 +42,8 @@ TEST_F(PressureTest, StoringAloneReachesTheMarkAndPausesOnce) {
   const std::string payload(10'000, 'x');
   std::size_t paused_at = 0;
   for (int i = 0; i < 100; ++i) {
-    receiver.on_message({"sensors/d/t", as_bytes(payload), {}, {}});
+    const MqttMessage message{"sensors/d/t", as_bytes(payload), {}, {}};
+    receiver.on_messages({&message, 1});
     if (paused_at == 0 && !changes_.empty()) paused_at = intake_->level().bytes();
   }
   EXPECT_EQ(changes_, std::vector<bool>{true});
@@ -56,7 +57,8 @@ TEST_F(PressureTest, ManySmallReadingsReachTheMarkAsWell) {
   options.intake_bytes_max = 100'000;
   auto pressure = this->pressure(options);
   Receiver receiver({100'000}, routes_, *intake_, pressure, clock_, metrics_, [](const Error&) { abort(); });
-  for (int i = 0; i < 1200; ++i) receiver.on_message({"sensors/d/t", {}, {}, {}});
+  const std::vector<MqttMessage> messages(10, MqttMessage{"sensors/d/t", {}, {}, {}});
+  for (int i = 0; i < 120; ++i) receiver.on_messages(messages);
   EXPECT_EQ(changes_, std::vector<bool>{true});
 }
 

@@ -12,7 +12,8 @@ namespace {
 class ReceiverTest : public testing::Test {
  protected:
   void send(std::string_view topic, std::string_view payload, Delivery delivery = {}) {
-    receiver_.on_message({topic, as_bytes(payload), properties_, delivery});
+    const MqttMessage message{topic, as_bytes(payload), properties_, delivery};
+    receiver_.on_messages({&message, 1});
   }
   std::size_t stored() { return intake_->level().unsealed_readings; }
 

@@ -1,4 +1,4 @@
-#include "firmware-sim/mqtt/packet.h"
+#include "common/mqtt/packet.h"
 
 #include <fmt/format.h>
 
@@ -100,41 +100,116 @@ void read_body(Version version, ByteReader& reader, Incoming& packet) {
   }
 }
 
-bool may_be_received(PacketType type) {
-  switch (type) {
+bool may_be_incoming(const Frame& frame) {
+  switch (frame.type) {
     case PacketType::kConnack: case PacketType::kPuback: case PacketType::kPubrec:
-    case PacketType::kPubcomp: case PacketType::kPingresp: case PacketType::kDisconnect: return true;
+    case PacketType::kPubcomp: case PacketType::kPingresp: case PacketType::kDisconnect: return frame.flags == 0;
     default: return false;
   }
 }
 
+tl::unexpected<Error> malformed(const Frame& frame) {
+  return fail(Errc::kCorrupt, fmt::format("MQTT: a malformed packet of type {}, {} bytes",
+                                          static_cast<int>(frame.type), frame.body.size()));
+}
+
+tl::unexpected<Error> unexpected_packet(const Frame& frame) {
+  return fail(Errc::kCorrupt, fmt::format("MQTT: an unexpected packet, first byte 0x{:02x}",
+                                          static_cast<unsigned>(frame.type) << 4 | frame.flags));
+}
+
+ByteView sized(ByteReader& reader) { return reader.bytes(reader.u16()); }
+
+/// The properties of PUBLISH (3.3.2.3).
+void read_publish_properties(ByteReader& reader, std::vector<UserProperty>& user_properties) {
+  const auto length = varint_or_fail(reader);
+  if (!reader.ok() || length > reader.remaining()) return reader.mark_failed();
+  const auto end = reader.position() + length;
+  while (reader.ok() && reader.position() < end) {
+    switch (reader.i8()) {
+      case 0x01: reader.skip(1); break;                                // payload format
+      case 0x02: reader.skip(4); break;                                // message expiry
+      case 0x03: case 0x08: case 0x09: sized(reader); break;           // content type, response topic, correlation
+      case 0x0b: varint_or_fail(reader); break;                        // subscription identifier
+      case 0x26: {
+        const auto name = as_string_view(sized(reader));
+        user_properties.push_back({name, as_string_view(sized(reader))});
+        break;
+      }
+      default: reader.mark_failed();                                   // a topic alias, too
+    }
+  }
+  if (reader.position() != end) reader.mark_failed();
+}
+
 }  // namespace
 
-Result<std::optional<Incoming>> take_packet(Version version, std::string_view& in) {
+Result<std::optional<Frame>> take_frame(ByteView& in, std::size_t body_bytes_max) {
   std::size_t length = 0, at = 1;
   for (int shift = 0;; shift += 7, ++at) {
     if (shift > 21) return fail(Errc::kCorrupt, "MQTT: a remaining length of more than four bytes");
     if (at >= in.size()) return std::nullopt;
-    const auto byte = static_cast<unsigned char>(in[at]);
-    length |= static_cast<std::size_t>(byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) break;
+    length |= static_cast<std::size_t>(in[at] & 0x7f) << shift;
+    if ((in[at] & 0x80) == 0) break;
   }
   ++at;
-  Incoming packet;
-  const auto first = static_cast<unsigned char>(in[0]);
-  packet.type = static_cast<PacketType>(first >> 4);
-  if (!may_be_received(packet.type) || (first & 0x0f) != 0)
-    return fail(Errc::kCorrupt, fmt::format("MQTT: an unexpected packet, first byte 0x{:02x}", first));
-  if (length > kIncomingBytesMax)
-    return fail(Errc::kCorrupt, fmt::format("MQTT: a packet of {} bytes, at most {}", length, kIncomingBytesMax));
+  if (length > body_bytes_max) {
+    return fail(Errc::kCorrupt, fmt::format("MQTT: a packet of {} bytes, at most {}", length, body_bytes_max));
+  }
   if (in.size() - at < length) return std::nullopt;
-  ByteReader reader(as_bytes(in.substr(at, length)));
+  Frame frame{static_cast<PacketType>(in[0] >> 4), static_cast<std::uint8_t>(in[0] & 0x0f), in.subspan(at, length)};
+  in = in.subspan(at + length);
+  return frame;
+}
+
+Result<Incoming> read_incoming(Version version, const Frame& frame) {
+  if (!may_be_incoming(frame)) return unexpected_packet(frame);
+  Incoming packet;
+  packet.type = frame.type;
+  ByteReader reader(frame.body);
   read_body(version, reader, packet);
-  if (!reader.ok())
-    return fail(Errc::kCorrupt, fmt::format("MQTT: a malformed packet of type {}, {} bytes",
-                                            static_cast<int>(packet.type), length));
-  in.remove_prefix(at + length);
+  if (!reader.ok()) return malformed(frame);
   return packet;
+}
+
+Result<std::optional<Incoming>> take_packet(Version version, std::string_view& in) {
+  if (!in.empty()) {  // known by its first byte
+    const auto first = static_cast<unsigned char>(in[0]);
+    const Frame frame{static_cast<PacketType>(first >> 4), static_cast<std::uint8_t>(first & 0x0f), {}};
+    if (!may_be_incoming(frame)) return unexpected_packet(frame);
+  }
+  auto bytes = as_bytes(in);
+  ASSIGN_OR_RETURN(const auto frame, take_frame(bytes, kIncomingBytesMax));
+  if (!frame) return std::nullopt;
+  ASSIGN_OR_RETURN(const auto packet, read_incoming(version, *frame));
+  in.remove_prefix(in.size() - bytes.size());
+  return packet;
+}
+
+Result<Publish> read_publish(const Frame& frame, std::vector<UserProperty>& user_properties) {
+  Publish publish;
+  publish.retain = (frame.flags & 1) != 0;
+  publish.qos = static_cast<std::uint8_t>(frame.flags >> 1 & 3);
+  publish.dup = (frame.flags & 8) != 0;
+  ByteReader reader(frame.body);
+  publish.topic = as_string_view(sized(reader));
+  if (publish.qos > 0) publish.packet_id = reader.u16();
+  read_publish_properties(reader, user_properties);
+  publish.payload = reader.bytes(reader.remaining());
+  const bool valid = frame.type == PacketType::kPublish && publish.qos < 3 && !publish.topic.empty() &&
+                     (publish.qos > 0) == (publish.packet_id != 0);
+  if (!reader.ok() || !valid) return malformed(frame);
+  return publish;
+}
+
+Result<Suback> read_suback(const Frame& frame) {
+  Suback suback;
+  ByteReader reader(frame.body);
+  suback.packet_id = reader.u16();
+  reader.skip(varint_or_fail(reader));  // reason string, user properties
+  suback.reasons = reader.bytes(reader.remaining());
+  if (!reader.ok() || frame.type != PacketType::kSuback || frame.flags != 0) return malformed(frame);
+  return suback;
 }
 
 void append_connect(const Connect& connect, std::string& out) {
@@ -142,14 +217,27 @@ void append_connect(const Connect& connect, std::string& out) {
   std::string body;
   append_text("MQTT", body);
   body += static_cast<char>(connect.version);
-  body += static_cast<char>(connect.clean_start ? 0x02 : 0x00);
+  const bool has_username = !connect.username.empty(), has_password = !connect.password.empty();
+  body += static_cast<char>((has_username ? 0x80 : 0) | (has_password ? 0x40 : 0) | (connect.clean_start ? 0x02 : 0));
   append_u16(connect.keep_alive_s, body);
   if (v5) {
-    append_varint(5, body);
-    body += 0x11;
-    append_u32(connect.session_expiry_s, body);
+    std::string properties;
+    properties += 0x11;
+    append_u32(connect.session_expiry_s, properties);
+    if (connect.receive_maximum > 0) {
+      properties += 0x21;
+      append_u16(connect.receive_maximum, properties);
+    }
+    if (connect.packet_bytes_max > 0) {
+      properties += 0x27;
+      append_u32(connect.packet_bytes_max, properties);
+    }
+    append_varint(properties.size(), body);
+    body += properties;
   }
   append_text(connect.client_id, body);
+  if (has_username) append_text(connect.username, body);
+  if (has_password) append_text(connect.password, body);
   append_fixed_header(PacketType::kConnect, 0, body.size(), out);
   out += body;
 }
@@ -171,6 +259,24 @@ std::size_t publish_bytes(Version version, std::string_view topic, std::string_v
   return 1 + length_bytes + remaining;
 }
 
+void append_subscribe(std::uint16_t packet_id, std::span<const Subscription> subscriptions, std::string& out) {
+  constexpr int kRetainHandlingDoNotSend = 2 << 4;
+  std::string body;
+  append_u16(packet_id, body);
+  append_varint(0, body);
+  for (const auto& subscription : subscriptions) {
+    append_text(subscription.filter, body);
+    body += static_cast<char>(kRetainHandlingDoNotSend | subscription.qos);
+  }
+  append_fixed_header(PacketType::kSubscribe, 2, body.size(), out);
+  out += body;
+}
+
+void append_puback(std::uint16_t packet_id, std::string& out) {
+  append_fixed_header(PacketType::kPuback, 0, 2, out);
+  append_u16(packet_id, out);
+}
+
 void append_pubrel(std::uint16_t packet_id, std::string& out) {
   append_fixed_header(PacketType::kPubrel, 2, 2, out);
   append_u16(packet_id, out);
@@ -178,8 +284,8 @@ void append_pubrel(std::uint16_t packet_id, std::string& out) {
 
 void append_pingreq(std::string& out) { append_fixed_header(PacketType::kPingreq, 0, 0, out); }
 
-void append_disconnect(Version version, std::string& out) {
-  if (version == Version::k3_1_1) return append_fixed_header(PacketType::kDisconnect, 0, 0, out);
+void append_disconnect(Version version, SessionEnd end, std::string& out) {
+  if (version == Version::k3_1_1 || end == SessionEnd::kAsAgreed) return append_fixed_header(PacketType::kDisconnect, 0, 0, out);
   append_fixed_header(PacketType::kDisconnect, 0, 7, out);
   out += '\0';  // normal disconnection
   append_varint(5, out);

@@ -1,10 +1,10 @@
-#include "firmware-sim/mqtt/packet.h"
+#include "common/mqtt/packet.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/env/random.h"
-#include "firmware-sim/mqtt/publisher.h"
+#include "common/mqtt/url.h"
 
 namespace tributary::mqtt {
 namespace {
