@@ -54,14 +54,16 @@ Flusher::Flusher(FileSystem& fs, const Clock& clock, Observer observer)
 Flusher::~Flusher() { stop(); }
 
 void Flusher::submit(FlushTicket ticket, Done done) {
+  bool taken = false;
   {
     const std::lock_guard lock(mutex_);
     if (!stopping_) {
       queue_.push_back({std::move(ticket), std::move(done)});
-      wake_.notify_one();
-      return;
+      taken = true;
     }
   }
+  // Outside the lock, or the thread that it wakes would wait for that next.
+  if (taken) return wake_.notify_one();
   done(ticket, fail(Errc::kUnavailable, "the flusher has stopped"));
 }
 

@@ -15,6 +15,7 @@ std::string_view sign(Want want) {
     case Want::kAtLeast: return ">=";
     case Want::kAtMost: return "<=";
     case Want::kBelow: return "<";
+    case Want::kNothing: return "";
   }
   return "?";
 }
@@ -27,6 +28,10 @@ std::string number(double value) {
 
 std::string with_unit(double value, const std::string& unit) {
   return unit.empty() ? number(value) : fmt::format("{} {}", number(value), unit);
+}
+
+std::string target_text(const Row& row) {
+  return row.want == Want::kNothing ? "-" : fmt::format("{} {}", sign(row.want), with_unit(row.target, row.unit));
 }
 
 }  // namespace
@@ -44,6 +49,7 @@ bool Row::ok() const {
     case Want::kAtLeast: return value() >= target;
     case Want::kAtMost: return value() <= target;
     case Want::kBelow: return value() < target;
+    case Want::kNothing: return true;
   }
   return false;
 }
@@ -53,14 +59,13 @@ std::string table(const std::vector<Row>& rows) {
   for (const auto& row : rows) {
     if (row.values.empty()) {
       lines.push_back({row.figure, row.measured, row.limit, "-", "-",
-                       fmt::format("{} {}", sign(row.want), with_unit(row.target, row.unit)), "FAILED " + row.note});
+                       target_text(row), "FAILED " + row.note});
       continue;
     }
     const auto [low, high] = std::minmax_element(row.values.begin(), row.values.end());
     lines.push_back({row.figure, row.measured, row.limit, with_unit(row.value(), row.unit),
                      fmt::format("{}: {} to {}", row.values.size(), number(*low), number(*high)),
-                     fmt::format("{} {}", sign(row.want), with_unit(row.target, row.unit)),
-                     (row.ok() ? "ok" : "SHORT") + (row.note.empty() ? "" : "  (" + row.note + ")")});
+                     target_text(row), std::string(row.want == Want::kNothing ? "" : row.ok() ? "ok" : "SHORT") + (row.note.empty() ? "" : "  (" + row.note + ")")});
   }
   std::vector<std::size_t> widths(lines[0].size());
   for (const auto& line : lines)

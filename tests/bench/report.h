@@ -12,7 +12,7 @@ namespace tributary::bench {
 /// The middle value; of an even number the mean of the middle two. Not of none.
 [[nodiscard]] double median(std::vector<double> values);
 
-enum class Want { kAtLeast, kAtMost, kBelow };
+enum class Want { kAtLeast, kAtMost, kBelow, kNothing };  // kNothing: shown beside the others
 
 struct Row {
   std::string figure;          // "(a) gateway ingest, QoS 1, 200 B"

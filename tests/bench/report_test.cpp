@@ -16,6 +16,8 @@ TEST(BenchReport, ATargetIsMetOrNot) {
   EXPECT_FALSE((Row{.values = {0.5, 0.6, 0.9}, .want = Want::kAtLeast, .target = 0.7}.ok()));
   EXPECT_TRUE((Row{.values = {0}, .want = Want::kAtMost, .target = 0}.ok()));
   EXPECT_FALSE((Row{.values = {30}, .want = Want::kBelow, .target = 30}.ok()));
+  EXPECT_TRUE((Row{.values = {0.1}, .want = Want::kNothing}.ok()));
+  EXPECT_FALSE((Row{.want = Want::kNothing}.ok()));
   EXPECT_FALSE((Row{.want = Want::kAtMost, .target = 1}.ok())) << "a benchmark that failed";
 }
 
