@@ -10,6 +10,7 @@ BrokerSettings::BrokerSettings()
   declare_listeners();
   declare_topics();
   declare_storage();
+  declare_groups();
   settings_.add("shards", options_.shards, "Threads that serve partitions and connections")
       .range(0, 256).default_text("0: one per core");
   log_.declare(settings_);
@@ -60,11 +61,29 @@ void BrokerSettings::declare_storage() {
   settings_.bytes("message_bytes_max", options_.message_bytes_max, "The largest record batch that is taken").range("1KiB", "64MiB");
 }
 
+void BrokerSettings::declare_groups() {
+  settings_.add("offsets_topic_partitions", options_.offsets_topic_partitions,
+                "Partitions of the topic that keeps consumer groups, settled when the first group comes").range(1, 1'000);
+  settings_.add("group_session_timeout_min", session_timeout_min_, "The shortest session timeout that a member may ask for")
+      .range("1ms", "1h");
+  settings_.add("group_session_timeout_max", session_timeout_max_, "The longest").range("1s", "24h");
+  settings_.add("group_initial_rebalance_delay", initial_rebalance_delay_,
+                "How long a new group waits for more members before it begins").range("0ms", "5m");
+  settings_.add("group_size_max", options_.groups.group_size_max, "Members of a group").range(1, 100'000);
+  settings_.add("offsets_retention", offsets_retention_, "How long the offsets of a group without members are kept")
+      .range("1m", "3650d");
+}
+
 std::optional<int> BrokerSettings::parse(int argc, const char* const* argv) {
   if (auto code = settings_.parse(argc, argv)) return code;
   options_.node_id = BrokerId(node_id_);
   options_.kafka_host = kafka_.host;
   options_.kafka_port = kafka_.port;
+  const auto ms = [](std::chrono::milliseconds time) { return static_cast<std::int32_t>(time.count()); };
+  options_.groups.session_timeout_min_ms = ms(session_timeout_min_);
+  options_.groups.session_timeout_max_ms = ms(session_timeout_max_);
+  options_.groups.initial_rebalance_delay_ms = ms(initial_rebalance_delay_);
+  options_.groups.offsets_retention_ms = offsets_retention_.count();
   options_.flush = flush_ == "always" ? FlushMode::kAlways : FlushMode::kInterval;
   return std::nullopt;
 }

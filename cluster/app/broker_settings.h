@@ -1,6 +1,7 @@
 #pragma once
 // The settings of tributary-broker: what BrokerOptions can say, and the program's own.
 
+#include <chrono>
 #include <string>
 
 #include "cluster/server/broker_options.h"
@@ -28,12 +29,17 @@ class BrokerSettings {
   void declare_listeners();
   void declare_topics();
   void declare_storage();
+  void declare_groups();
 
   BrokerOptions options_;
   std::int32_t node_id_ = options_.node_id.value();
   HostPort kafka_{options_.kafka_host, options_.kafka_port};
   HostPort http_{"127.0.0.1", 9094};
   std::string flush_ = "always";
+  std::chrono::milliseconds session_timeout_min_{options_.groups.session_timeout_min_ms};
+  std::chrono::milliseconds session_timeout_max_{options_.groups.session_timeout_max_ms};
+  std::chrono::milliseconds initial_rebalance_delay_{options_.groups.initial_rebalance_delay_ms};
+  std::chrono::milliseconds offsets_retention_{options_.groups.offsets_retention_ms};
   LogSettings log_;
   Settings settings_;
 };

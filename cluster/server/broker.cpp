@@ -13,7 +13,9 @@
 #include "cluster/metadata/sqlite_metadata_store.h"
 #include "cluster/server/controller.h"
 #include "cluster/server/request_router.h"
+#include "cluster/server/internal_topics.h"
 #include "cluster/server/server_metrics.h"
+#include "cluster/server/shard_groups.h"
 #include "cluster/storage/flusher.h"
 #include "common/env/random.h"
 #include "common/telemetry/log.h"
@@ -95,6 +97,7 @@ struct Broker::Impl {
   std::unique_ptr<Flusher> flusher;
   std::unique_ptr<PartitionServices> services;
   std::unique_ptr<Controller> controller;
+  std::vector<std::unique_ptr<ShardGroups>> groups;
   std::unique_ptr<ServerContext> context;
   std::unique_ptr<RequestRouter> router;
   std::unique_ptr<KafkaTcpServer> kafka;
@@ -103,6 +106,7 @@ struct Broker::Impl {
 
   Result<> open_data();
   Result<Uuid> cluster_id();
+  void start_groups();
   Result<> listen();
   void add_listener_metrics();
   [[nodiscard]] std::function<void(const std::string&)> say_listener_trouble(const char* listener) const;
@@ -159,12 +163,26 @@ Result<> Broker::Impl::open_data() {
       [this](const TopicPartition& partition) { on_deleted(partition); }});
   controller = std::make_unique<Controller>(options, defaults, *directory, *store, *services, shards);
   RETURN_IF_ERROR(controller->open());
-  context.reset(new ServerContext{options, defaults, shards, metrics, clock, to_string(cluster), controller.get(),
+  context.reset(new ServerContext{options, defaults, shards, metrics, clock, to_string(cluster), controller.get(), groups,
                                   advertised_host(options, options.kafka_host),
                                   advertised_host(options, host_of_url(options.nng_url))});
   router = std::make_unique<RequestRouter>(*context);
+  start_groups();
   controller->start();
   return {};
+}
+
+void Broker::Impl::start_groups() {
+  GroupOptions group_options = options.groups;
+  group_options.offsets_partitions = options.offsets_topic_partitions;
+  // How many there are was settled when the topic was created: groups are spread by that.
+  shards.front()->run_and_wait([&] {
+    if (const auto* topic = shards.front()->image()->find(kOffsetsTopic)) {
+      group_options.offsets_partitions = topic->topic.partitions;
+    }
+  });
+  for (const auto& shard : shards) groups.push_back(std::make_unique<ShardGroups>(group_options, *shard, clock));
+  for (const auto& one : groups) one->start();
 }
 
 Result<Uuid> Broker::Impl::cluster_id() {
@@ -297,6 +315,7 @@ void Broker::Impl::quiesce() {
     controller->stop();
     controller->close_partitions();
   }
+  for (const auto& one : groups) one->stop();
   drain_shards();
   if (flusher) flusher->stop();
   drain_shards();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "cluster/groups/group_types.h"
 #include "common/base/ids.h"
 
 namespace tributary {
@@ -34,6 +35,8 @@ struct BrokerOptions {
   bool auto_create_topics = true;
   std::int32_t num_partitions = 4;  // of topics that do not say
   std::int32_t partitions_per_topic_max = 1'000;
+  std::int32_t offsets_topic_partitions = 50;  // of __consumer_offsets, at its creation
+  GroupOptions groups;                         // but for offsets_partitions
   std::int32_t partitions_max = 4'000;  // of the broker: each has at least three open files
 
   // Defaults of topics' configurations.

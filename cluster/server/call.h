@@ -22,6 +22,8 @@ class Call {
   [[nodiscard]] Shard& home() const { return *server_.shards[request_.shard]; }
   [[nodiscard]] const RequestHeader& header() const { return header_; }
   [[nodiscard]] std::int16_t version() const { return header_.version; }
+  /// "127.0.0.1:41234"
+  [[nodiscard]] const std::string& peer() const { return *request_.peer; }
   [[nodiscard]] Listener listener() const { return request_.listener; }
   [[nodiscard]] MonoTime received() const { return received_; }
 

@@ -32,6 +32,7 @@ void log_recovery(const TopicPartition& partition, const RecoveryReport& report)
     log_warning("recovery", "cut a torn tail that was never acknowledged",
                 {{"partition", name}, {"bytes_cut", report.bytes_cut}, {"segments_removed", report.segments_removed},
                  {"reason", report.cut_reason}});
+  if (report.bytes_scanned == 0) return;  // of many partitions most are idle
   log_info("recovery", "checked after an unclean stop",
            {{"partition", name}, {"bytes_scanned", report.bytes_scanned}, {"indexes_rebuilt", report.indexes_rebuilt}});
 }

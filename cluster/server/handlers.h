@@ -18,6 +18,18 @@ void handle_init_producer_id(CallPtr call);
 void handle_describe_configs(CallPtr call);
 void handle_describe_cluster(CallPtr call);
 
+void handle_find_coordinator(CallPtr call);
+void handle_join_group(CallPtr call);
+void handle_sync_group(CallPtr call);
+void handle_heartbeat(CallPtr call);
+void handle_leave_group(CallPtr call);
+void handle_describe_groups(CallPtr call);
+void handle_list_groups(CallPtr call);
+void handle_delete_groups(CallPtr call);
+void handle_offset_commit(CallPtr call);
+void handle_offset_fetch(CallPtr call);
+void handle_offset_delete(CallPtr call);
+
 /// What this broker offers, sorted by API key.
 [[nodiscard]] std::span<const SupportedApi> served_apis();
 

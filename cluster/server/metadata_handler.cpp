@@ -4,6 +4,7 @@
 
 #include "cluster/server/controller.h"
 #include "cluster/server/handlers.h"
+#include "cluster/server/internal_topics.h"
 #include "common/base/topic_name.h"
 #include "common/protocol/messages/metadata.h"
 
@@ -44,7 +45,8 @@ class MetadataOperation final : public std::enable_shared_from_this<MetadataOper
     for (const auto& topic : *request_.topics) {
       const auto name = std::string_view(topic.name ? *topic.name : std::string_view());
       if (!call_->home().image()->find(name) && seen.insert(name).second && validate_topic_name(name))
-        missing.push_back({.name = std::string(name)});
+        missing.push_back(is_internal_topic(name) ? offsets_topic(call_->server().options)
+                                                  : NewTopic{.name = std::string(name)});
     }
     return missing;
   }
@@ -75,6 +77,7 @@ class MetadataOperation final : public std::enable_shared_from_this<MetadataOper
     auto& topic = response_.topics.emplace_back();
     topic.name = image.topic.name;
     topic.topic_id = image.topic.id;
+    topic.is_internal = is_internal_topic(image.topic.name);
     if (request_.include_topic_authorized_operations) topic.authorized_operations = kTopicOperations;
     topic.partitions.reserve(image.partitions.size());
     for (std::int32_t i = 0; i < image.topic.partitions; ++i) {

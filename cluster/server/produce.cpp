@@ -5,6 +5,7 @@
 
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/handlers.h"
+#include "cluster/server/internal_topics.h"
 #include "cluster/server/partition.h"
 #include "cluster/server/server_metrics.h"
 #include "common/protocol/messages/produce.h"
@@ -77,6 +78,7 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
   }
 
   [[nodiscard]] ErrorCode refuse(const Slot& slot) const {
+    if (is_internal_topic(slot.partition->name().topic)) return ErrorCode::kInvalidTopicException;
     if (slot.records.empty()) return ErrorCode::kInvalidRecord;
     const auto header = parse_batch_header(slot.records);
     if (!header) return ErrorCode::kNone;  // the log says what is wrong

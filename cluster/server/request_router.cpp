@@ -7,14 +7,25 @@
 #include "cluster/server/server_metrics.h"
 #include "common/protocol/messages/api_versions.h"
 #include "common/protocol/messages/create_topics.h"
+#include "common/protocol/messages/delete_groups.h"
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/describe_configs.h"
+#include "common/protocol/messages/describe_groups.h"
 #include "common/protocol/messages/fetch.h"
+#include "common/protocol/messages/find_coordinator.h"
+#include "common/protocol/messages/heartbeat.h"
 #include "common/protocol/messages/init_producer_id.h"
+#include "common/protocol/messages/join_group.h"
+#include "common/protocol/messages/leave_group.h"
+#include "common/protocol/messages/list_groups.h"
 #include "common/protocol/messages/list_offsets.h"
 #include "common/protocol/messages/metadata.h"
+#include "common/protocol/messages/offset_commit.h"
+#include "common/protocol/messages/offset_delete.h"
+#include "common/protocol/messages/offset_fetch.h"
 #include "common/protocol/messages/produce.h"
+#include "common/protocol/messages/sync_group.h"
 
 namespace tributary {
 namespace {
@@ -41,11 +52,22 @@ constexpr std::array kRoutes{
     route<FetchRequest>(handle_fetch),
     route<ListOffsetsRequest>(handle_list_offsets),
     route<MetadataRequest>(handle_metadata),
+    route<OffsetCommitRequest>(handle_offset_commit),
+    route<OffsetFetchRequest>(handle_offset_fetch),
+    route<FindCoordinatorRequest>(handle_find_coordinator),
+    route<JoinGroupRequest>(handle_join_group),
+    route<HeartbeatRequest>(handle_heartbeat),
+    route<LeaveGroupRequest>(handle_leave_group),
+    route<SyncGroupRequest>(handle_sync_group),
+    route<DescribeGroupsRequest>(handle_describe_groups),
+    route<ListGroupsRequest>(handle_list_groups),
     route<ApiVersionsRequest>(handle_api_versions),
     route<CreateTopicsRequest>(handle_create_topics),
     route<DeleteTopicsRequest>(handle_delete_topics),
     route<InitProducerIdRequest>(handle_init_producer_id),
     route<DescribeConfigsRequest>(handle_describe_configs),
+    route<DeleteGroupsRequest>(handle_delete_groups),
+    route<OffsetDeleteRequest>(handle_offset_delete),
     route<DescribeClusterRequest>(handle_describe_cluster),
 };
 

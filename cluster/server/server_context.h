@@ -16,6 +16,7 @@ namespace tributary {
 class Controller;
 class ServerMetrics;
 class Shard;
+class ShardGroups;
 
 struct Endpoint {
   std::string host;
@@ -31,6 +32,7 @@ struct ServerContext {
   const Clock& clock;
   std::string cluster_id;
   Controller* controller = nullptr;
+  std::vector<std::unique_ptr<ShardGroups>>& groups;  // one for each shard
 
   // Where clients of each listener are told to connect.
   std::string kafka_host;

@@ -57,7 +57,12 @@ class Shard {
   void flush_soon(std::shared_ptr<Partition> partition);
   /// What this shard knows of the cluster; never null after start of the broker.
   [[nodiscard]] const std::shared_ptr<const ClusterImage>& image() const { return image_; }
-  void set_image(std::shared_ptr<const ClusterImage> image) { image_ = std::move(image); }
+  void set_image(std::shared_ptr<const ClusterImage> image) {
+    image_ = std::move(image);
+    if (on_image_) on_image_();
+  }
+  /// Called after every change of the image; nothing to end that.
+  void on_image(std::function<void()> changed) { on_image_ = std::move(changed); }
 
  private:
   struct Loop;
@@ -70,6 +75,7 @@ class Shard {
 
   // shard thread only
   std::shared_ptr<const ClusterImage> image_;
+  std::function<void()> on_image_;
   std::vector<std::shared_ptr<Partition>> dirty_;
 };
 

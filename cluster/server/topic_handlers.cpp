@@ -5,6 +5,7 @@
 
 #include "cluster/server/controller.h"
 #include "cluster/server/handlers.h"
+#include "cluster/server/internal_topics.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/describe_configs.h"
 #include "common/protocol/messages/delete_topics.h"
@@ -39,6 +40,7 @@ Refusal check_assignments(const CreateTopicsRequest::Topic& wanted, BrokerId nod
 /// Fills `topic`, or says why not.
 Refusal read_topic(const CreateTopicsRequest::Topic& wanted, BrokerId node, NewTopic& topic) {
   topic.name = wanted.name;
+  if (is_internal_topic(wanted.name)) return {ErrorCode::kInvalidTopicException, "the broker creates this topic itself"};
   topic.partitions = wanted.num_partitions;
   if (!wanted.assignments.empty()) {
     if (auto refusal = check_assignments(wanted, node); refusal.error != ErrorCode::kNone) return refusal;
@@ -142,6 +144,10 @@ class DeleteTopicsOperation final : public std::enable_shared_from_this<DeleteTo
     for (std::size_t i = 0; i < response_.topics.size(); ++i) {
       auto& answer = response_.topics[i];
       if (answer.error_code != ErrorCode::kNone) continue;
+      if (is_internal_topic(*answer.name)) {
+        refuse(answer, ErrorCode::kInvalidTopicException, "the broker needs this topic");
+        continue;
+      }
       const bool by_id = with_ids && !request_.topics[i].name;
       if (seen.insert(*answer.name).second) topics.push_back({*answer.name, by_id ? answer.topic_id : Uuid{}});
       else refuse(answer, ErrorCode::kInvalidRequest, "the topic is named twice");

@@ -1,8 +1,11 @@
 # Produces with every codec, idempotently, and consumes again, with kafka-python; ends with 0 if all came back.
 import sys
+import threading
+import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.errors import CommitFailedError
 
 address = sys.argv[1]
 admin = KafkaAdminClient(bootstrap_servers=address)
@@ -43,5 +46,74 @@ while sum(map(len, got.values())) < sum(map(len, expected.values())):
     got[record.partition].append(record.value)
 assert got == expected
 consumer.close()
-admin.delete_topics(['python'])
+
+# A group of three: each partition has one owner; who goes hands over; what was committed is not read again.
+admin.create_topics([NewTopic('grouped', num_partitions=6, replication_factor=1)])
+producer = KafkaProducer(bootstrap_servers=address, acks='all')
+for i in range(600):
+    producer.send('grouped', value=b'%d' % i, partition=i % 6)
+producer.flush()
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < deadline, (what, [(m.assigned, len(m.values)) for m in members])
+        time.sleep(0.02)
+
+
+def consumer_in_group():
+    return KafkaConsumer('grouped', bootstrap_servers=address, group_id='three', auto_offset_reset='earliest',
+                         enable_auto_commit=False, session_timeout_ms=6000, heartbeat_interval_ms=500)
+
+
+class Member(threading.Thread):
+    """Polls, and commits what it got, until it is told to leave."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.values, self.assigned, self.leaving = [], set(), False
+        self.start()
+
+    def run(self):
+        consumer = consumer_in_group()
+        while not self.leaving:
+            got = [int(r.value) for records in consumer.poll(timeout_ms=100).values() for r in records]
+            self.assigned = consumer.assignment()
+            try:
+                if got:
+                    consumer.commit()
+            except CommitFailedError:  # a rebalance was faster: who has the partition now reads it again
+                pass
+            self.values += got
+        consumer.close()
+
+
+members = [Member() for _ in range(3)]
+wait_for(lambda: all(len(m.assigned) == 2 for m in members), 'all have joined')
+wait_for(lambda: {v for m in members for v in m.values} == set(range(600)), 'all is read')
+leaver = members.pop()
+leaver.leaving = True
+leaver.join()
+wait_for(lambda: sum(len(m.assigned) for m in members) == 6, 'the others take over')
+for m in members:
+    m.leaving = True
+for m in members:
+    m.join()
+for i in range(600, 660):
+    producer.send('grouped', value=b'%d' % i, partition=i % 6)
+producer.flush()
+alone = consumer_in_group()
+alone_values = []
+deadline = time.monotonic() + 40
+while len(alone_values) < 60 and time.monotonic() < deadline:
+    alone_values += [int(r.value) for records in alone.poll(timeout_ms=100).values() for r in records]
+assert sorted(alone_values) == list(range(600, 660)), alone_values
+partition = TopicPartition('grouped', 0)
+assert alone.committed(partition) == 100, alone.committed(partition)
+alone.seek(partition, 5)
+assert next(alone).offset == 5
+alone.close()
+print('groups', 'three' in str(admin.list_groups() if hasattr(admin, 'list_groups') else admin.list_consumer_groups()))
+admin.delete_topics(['python', 'grouped'])
 print('exchanged', sum(map(len, expected.values())))

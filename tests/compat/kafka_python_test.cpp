@@ -47,6 +47,7 @@ TEST(KafkaPython, ProducesAndConsumesWithTheCodecsThatItHas) {
                         std::chrono::seconds(90), python.env);
   EXPECT_EQ(done.exit_code, 0) << done.output << done.errors << broker.log();
   EXPECT_THAT(done.output, testing::HasSubstr("exchanged"));
+  EXPECT_THAT(done.output, testing::HasSubstr("groups True"));
 }
 
 }  // namespace

@@ -1,0 +1,22 @@
+#pragma once
+// Topics that the broker keeps for itself. Clients may read them, and not write, create or delete them.
+
+#include <string_view>
+
+#include "cluster/server/broker_options.h"
+#include "cluster/server/controller.h"
+
+namespace tributary {
+
+/// Consumer groups and their offsets, in Kafka's record formats (cluster/groups/offset_records.h).
+inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+
+[[nodiscard]] inline bool is_internal_topic(std::string_view name) { return name == kOffsetsTopic; }
+
+[[nodiscard]] inline NewTopic offsets_topic(const BrokerOptions& options) {
+  return {.name = std::string(kOffsetsTopic),
+          .partitions = options.offsets_topic_partitions,
+          .configs = {{"segment.bytes", "104857600"}}};
+}
+
+}  // namespace tributary
