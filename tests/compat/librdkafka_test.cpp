@@ -1,7 +1,6 @@
 // librdkafka's idempotent producer and its consumer exchange many messages: each once, in order.
 
 #include <gtest/gtest.h>
-#include <librdkafka/rdkafka.h>
 
 #include <array>
 #include <atomic>
@@ -10,6 +9,7 @@
 #include <thread>
 
 #include "common/base/check.h"
+#include "tests/compat/rdkafka_client.h"
 #include "tests/support/eventually.h"
 #include "tests/support/programs.h"
 #include "tests/support/temp_folder.h"
@@ -23,29 +23,11 @@ constexpr int kMessages = 100'000;
 constexpr int kPartitions = 4;  // message i goes to partition i % 4
 constexpr char kTopic[] = "exchange";
 
-using Settings = std::map<std::string, std::string>;
-
-rd_kafka_t* make_client(rd_kafka_type_t type, const Settings& settings,
-                        void (*on_delivery)(rd_kafka_t*, const rd_kafka_message_t*, void*) = nullptr,
-                        void* opaque = nullptr) {
-  auto* conf = rd_kafka_conf_new();
-  char error[512];
-  for (const auto& [name, value] : settings) {
-    CHECK(rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error, sizeof error) == RD_KAFKA_CONF_OK, "{}", error);
-  }
-  rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t*, int, const char*, const char*) {});
-  if (on_delivery) rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-  rd_kafka_conf_set_opaque(conf, opaque);
-  auto* client = rd_kafka_new(type, conf, error, sizeof error);
-  CHECK(client != nullptr, "{}", error);
-  return client;
-}
-
 /// Sends 0 … kMessages - 1 from its own thread, as far as allowed; counts what was acknowledged and what failed.
 class IdempotentProducer {
  public:
   IdempotentProducer(const std::string& address, const std::string& codec, int allowed)
-      : client_(make_client(RD_KAFKA_PRODUCER,
+      : client_(make_rdkafka_client(RD_KAFKA_PRODUCER,
                             {{"bootstrap.servers", address},
                              {"enable.idempotence", "true"},
                              {"compression.codec", codec},
@@ -115,7 +97,7 @@ struct Consumed {
   std::string trouble;  // the first message that was not the expected one
 };
 Consumed consume_all(const std::string& address, std::chrono::seconds deadline) {
-  auto* client = make_client(RD_KAFKA_CONSUMER, {{"bootstrap.servers", address},
+  auto* client = make_rdkafka_client(RD_KAFKA_CONSUMER, {{"bootstrap.servers", address},
                                                  {"group.id", "unused: partitions are assigned"},
                                                  {"enable.auto.commit", "false"},
                                                  {"enable.partition.eof", "false"},
