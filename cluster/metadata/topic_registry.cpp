@@ -137,6 +137,24 @@ bool lost_race(const Error& error) {
   return error.code == Errc::kVersionMismatch || error.code == Errc::kNotFound;
 }
 
+using TopicChange = std::function<void(Topic&)>;
+
+/// `change` may be called again, on a topic that others have changed meanwhile.
+void change_topic(MetadataStore& store, const std::string& name, Uuid id, TopicChange change,
+                  MetadataStore::Done<Topic> done) {
+  find_topic(store, name, id, [&store, change = std::move(change), done = std::move(done)](Result<FoundTopic> found) {
+    if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
+    auto topic = std::move(found->topic);
+    change(topic);
+    store.commit({MetadataWrite::put(topic_key(topic.name), to_json(topic), found->version)},
+                 [&store, topic, change, done](Result<MetadataStore::NewVersions> committed) {
+                   if (committed) return done(topic);
+                   if (lost_race(committed.error())) return change_topic(store, topic.name, topic.id, change, done);
+                   done(tl::unexpected<Error>(std::move(committed).error()));
+                 });
+  });
+}
+
 Result<Uuid> cluster_id_of(const MetadataEntry& entry) {
   auto text = parse(entry, [](const json& value) { return value.at("id").get<std::string>(); });
   if (!text) return tl::unexpected<Error>(std::move(text).error());
@@ -181,18 +199,19 @@ void TopicRegistry::create(Topic topic, Done<Topic> done) {
 }
 
 void TopicRegistry::mark_ready(std::string name, Uuid id, Done<Topic> done) {
-  auto& store = store_;
-  find_topic(store, name, id, [&store, done = std::move(done)](Result<FoundTopic> found) {
+  change_topic(store_, name, id, [](Topic& topic) { topic.ready = true; }, std::move(done));
+}
+
+void TopicRegistry::topic(std::string name, Uuid id, Done<Topic> done) {
+  find_topic(store_, name, id, [done = std::move(done)](Result<FoundTopic> found) {
     if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
-    auto topic = std::move(found->topic);
-    topic.ready = true;
-    store.commit({MetadataWrite::put(topic_key(topic.name), to_json(topic), found->version)},
-                 [&store, topic, done](Result<MetadataStore::NewVersions> committed) {
-                   if (committed) return done(topic);
-                   if (lost_race(committed.error())) return TopicRegistry(store).mark_ready(topic.name, topic.id, done);
-                   done(tl::unexpected<Error>(std::move(committed).error()));
-                 });
+    done(std::move(found->topic));
   });
+}
+
+void TopicRegistry::set_configs(std::string name, Uuid id, TopicConfigs configs, Done<Topic> done) {
+  change_topic(store_, name, id, [configs = std::move(configs)](Topic& topic) { topic.configs = configs; },
+               std::move(done));
 }
 
 void TopicRegistry::remove(std::string name, Uuid id, Done<RemovedTopic> done) {

@@ -24,7 +24,7 @@ struct Topic {
   std::string name;
   Uuid id;
   std::int32_t partitions = 1;
-  TopicConfigs configs;  // only what was given at creation
+  TopicConfigs configs;  // only what was set on the topic
   WallMs created_ms = 0;
   /// All its folders have been created once: one that is missing later is a loss, not a start.
   bool ready = false;
@@ -70,6 +70,12 @@ class TopicRegistry {
 
   /// All folders of the topic are there, durably. kNotFound if it is not there with this id.
   void mark_ready(std::string name, Uuid id, Done<Topic> done);
+
+  /// As it is now. kNotFound if it is not there with this id.
+  void topic(std::string name, Uuid id, Done<Topic> done);
+
+  /// Puts `configs` in the place of all of the topic's. kNotFound if it is not there with this id.
+  void set_configs(std::string name, Uuid id, TopicConfigs configs, Done<Topic> done);
 
   /// Takes the topic away and remembers, in the same commit, that its folders are to be removed.
   /// kNotFound if it is not there with this id.

@@ -15,12 +15,6 @@
 namespace tributary {
 namespace {
 
-TopicOutcome refused(std::string_view name, ErrorCode error, std::string message) {
-  TopicOutcome outcome{.error = error, .message = std::move(message)};
-  outcome.topic.name = name;
-  return outcome;
-}
-
 TopicPartition partition_name(const Topic& topic, std::int32_t index) {
   return {topic.name, PartitionIndex(index)};
 }
@@ -38,6 +32,12 @@ void log_recovery(const TopicPartition& partition, const RecoveryReport& report)
 }
 
 }  // namespace
+
+TopicOutcome refused(std::string_view name, ErrorCode error, std::string message) {
+  TopicOutcome outcome{.error = error, .message = std::move(message)};
+  outcome.topic.name = name;
+  return outcome;
+}
 
 Controller::Controller(const BrokerOptions& options, const TopicSettings& defaults, LogDirectory& directory,
                        MetadataStore& store, PartitionServices& services, Shards& shards)

@@ -17,7 +17,7 @@ constexpr auto kDeadlineCheckInterval = std::chrono::milliseconds(250);
 
 Partition::Partition(TopicPartition name, Shard& shard, TopicSettings settings, PartitionServices& services,
                      Result<std::unique_ptr<Log>> log)
-    : name_(std::move(name)), shard_(shard), settings_(std::move(settings)), services_(services),
+    : name_(std::move(name)), shard_(shard), services_(services), settings_(std::move(settings)),
       append_trouble_(std::chrono::minutes(1), services.clock),
       read_trouble_(std::chrono::minutes(1), services.clock) {
   if (log) {
@@ -65,7 +65,8 @@ void Partition::after_append(ByteView records, const AppendInfo& info) {
 }
 
 bool Partition::flush_is_due() const {
-  return log_->log_end_offset() - log_->stable_offset() >= settings_.flush_messages || log_->wants_flush();
+  return log_->log_end_offset() - log_->stable_offset() >= settings_.flush_messages || log_->wants_flush() ||
+         !pending_acks_.empty();  // who came before flush.messages was raised
 }
 
 void Partition::flush_later() {
@@ -145,7 +146,22 @@ void Partition::say_read_trouble(const char* what, const Error& error) {
 
 Offset Partition::high_watermark() const {
   CHECK(log_ != nullptr, "{} is closed", name_);
-  return settings_.flush_always() ? log_->stable_offset() : log_->log_end_offset();
+  return settings_.flush_always() ? std::max(log_->stable_offset(), served_before_sync_) : log_->log_end_offset();
+}
+
+void Partition::change_settings(const TopicSettings& settings) {
+  if (!log_) {
+    settings_ = settings;
+    return;
+  }
+  const auto before = high_watermark();
+  served_before_sync_ = before;
+  settings_ = settings;
+  log_->set_config(settings.log);
+  flush_timer_.reset();
+  if (flush_is_due()) flush_now();
+  else flush_later();
+  if (high_watermark() != before) wake_readers();
 }
 
 void Partition::wait_readable(const std::shared_ptr<ReadWaiter>& waiter, Offset seen) {

@@ -107,6 +107,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Exclusive: what consumers may read. Needs a log.
   [[nodiscard]] Offset high_watermark() const;
 
+  /// Goes by these from now on. The high watermark does not go back: what was served before it was durable
+  /// stays served. Who waits for the disk still does.
+  void change_settings(const TopicSettings& settings);
+
   /// Begins an fdatasync unless one is under way, which is then followed by the next.
   void flush_now();
 
@@ -147,10 +151,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // constant
   const TopicPartition name_;
   Shard& shard_;
-  const TopicSettings settings_;
   PartitionServices& services_;
 
   // shard thread only
+  TopicSettings settings_;
+  Offset served_before_sync_{0};  // exclusive: as long as acks=all did not wait for the disk
   OncePer append_trouble_;
   OncePer read_trouble_;
   std::unique_ptr<Log> log_;

@@ -15,6 +15,7 @@
 #include "common/protocol/messages/fetch.h"
 #include "common/protocol/messages/find_coordinator.h"
 #include "common/protocol/messages/heartbeat.h"
+#include "common/protocol/messages/incremental_alter_configs.h"
 #include "common/protocol/messages/init_producer_id.h"
 #include "common/protocol/messages/join_group.h"
 #include "common/protocol/messages/leave_group.h"
@@ -67,6 +68,7 @@ constexpr std::array kRoutes{
     route<InitProducerIdRequest>(handle_init_producer_id),
     route<DescribeConfigsRequest>(handle_describe_configs),
     route<DeleteGroupsRequest>(handle_delete_groups),
+    route<IncrementalAlterConfigsRequest>(handle_incremental_alter_configs),
     route<OffsetDeleteRequest>(handle_offset_delete),
     route<DescribeClusterRequest>(handle_describe_cluster),
 };

@@ -95,6 +95,25 @@ TEST_F(TopicRegistryTest, ATopicIsReadyWhenItsFoldersAreThere) {
   EXPECT_TRUE(remove(a));
 }
 
+TEST_F(TopicRegistryTest, ConfigsAreReplacedAsAWhole) {
+  const auto a = topic("a", 1);
+  ASSERT_TRUE(create(a));
+  ASSERT_TRUE(await<Topic>([&](auto done) { registry().mark_ready("a", a.id, std::move(done)); }));
+  const auto set = [&](const Topic& which, TopicConfigs configs) {
+    return await<Topic>([&](auto done) { registry().set_configs(which.name, which.id, configs, std::move(done)); });
+  };
+  EXPECT_EQ(set(topic("a", 2), {}).error().code, Errc::kNotFound);
+  EXPECT_EQ(set(topic("b", 1), {}).error().code, Errc::kNotFound);
+  EXPECT_EQ(set(a, {{"flush.ms", "5"}})->configs, (TopicConfigs{{"flush.ms", "5"}}));
+  reopen();
+  auto changed = a;
+  changed.configs = {{"flush.ms", "5"}};
+  changed.ready = true;
+  EXPECT_EQ(topics(), std::vector{changed});
+  EXPECT_EQ(*await<Topic>([&](auto done) { registry().topic("a", a.id, std::move(done)); }), changed);
+  EXPECT_FALSE(await<Topic>([&](auto done) { registry().topic("a", topic("a", 2).id, std::move(done)); }));
+}
+
 TEST_F(TopicRegistryTest, RemovingNeedsTheIdOfTheTopic) {
   ASSERT_TRUE(create(topic("a", 1)));
   EXPECT_EQ(remove(topic("a", 2)).error().code, Errc::kNotFound);

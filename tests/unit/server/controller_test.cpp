@@ -112,6 +112,10 @@ class ControllerTest : public ::testing::Test {
   TopicOutcome remove(const std::string& name, const Uuid& id = {}) {
     return wait([&](auto done) { parts_->controller->delete_topics({{name, id}}, home(), done); });
   }
+  TopicOutcome set_config(const std::string& topic, const std::string& name, const std::string& value) {
+    const std::vector<ConfigChange> changes{{name, ConfigChange::Kind::kSet, value}};
+    return wait([&](auto done) { parts_->controller->alter_configs({{topic, changes}}, false, home(), done); });
+  }
   ErrorCode append(const std::string& topic, std::int32_t index = 0) {
     auto appended = std::make_shared<Appended>();
     auto outcome = appended->outcome.get_future();
@@ -298,6 +302,26 @@ TEST_F(ControllerTest, ANameIsUsableAgainAfterChangesWhoseAnswersWereLost) {
   EXPECT_EQ(remove("t").error, ErrorCode::kNone);
   EXPECT_EQ(notes(), 0u);
   EXPECT_EQ(create("t").error, ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, ConfigsThatTheStoreRefusesAreNotGoneBy) {
+  create("t");
+  parts_->store.fail_commits("/topics/t");
+  EXPECT_EQ(set_config("t", "max.message.bytes", "10").error, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(append("t"), ErrorCode::kNone);
+  parts_->store.fail_commits("");
+  restart();
+  EXPECT_EQ(append("t"), ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, ConfigsThatTheStoreTookWithoutAnAnswerAreGoneBy) {
+  create("t");
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kAll);
+  EXPECT_EQ(set_config("t", "max.message.bytes", "10").error, ErrorCode::kNone);
+  EXPECT_EQ(append("t"), ErrorCode::kMessageTooLarge);
+  parts_->store.fail_commits("");
+  restart();
+  EXPECT_EQ(append("t"), ErrorCode::kMessageTooLarge);
 }
 
 TEST_F(ControllerTest, DeletionByIdNeverDeletesAnotherTopicOfThatName) {
