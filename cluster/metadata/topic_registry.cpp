@@ -41,13 +41,14 @@ auto parse(const MetadataEntry& entry, Read read) -> Result<decltype(read(json()
 std::string name_part(const std::string& key) { return key.substr(key.rfind('/') + 1); }
 
 std::string to_json(const Topic& topic) {
-  return json{{"format", kFormat},
-              {"id", to_string(topic.id)},
-              {"partitions", topic.partitions},
-              {"configs", topic.configs},
-              {"created_ms", topic.created_ms},
-              {"ready", topic.ready}}
-      .dump();
+  json value{{"format", kFormat},
+             {"id", to_string(topic.id)},
+             {"partitions", topic.partitions},
+             {"configs", topic.configs},
+             {"created_ms", topic.created_ms},
+             {"ready", topic.ready}};
+  if (topic.growing_to > 0) value["growing_to"] = topic.growing_to;
+  return value.dump();
 }
 
 Result<Topic> topic_of(const MetadataEntry& entry) {
@@ -56,10 +57,11 @@ Result<Topic> topic_of(const MetadataEntry& entry) {
     id = parse_uuid(value.at("id").get<std::string>());
     return Topic{name_part(entry.key), id.value_or(Uuid{}), value.at("partitions").get<std::int32_t>(),
                  value.at("configs").get<TopicConfigs>(), value.at("created_ms").get<WallMs>(),
-                 value.at("ready").get<bool>()};
+                 value.at("ready").get<bool>(), value.value("growing_to", std::int32_t{0})};
   });
   if (!topic) return topic;
-  if (!id || topic->partitions < 1 || topic->partitions > kPartitionsSane)
+  if (!id || topic->partitions < 1 || topic->partitions > kPartitionsSane ||
+      (topic->growing_to != 0 && (topic->growing_to <= topic->partitions || topic->growing_to > kPartitionsSane)))
     return corrupt(entry, "no such id or number of partitions");
   return topic;
 }
@@ -214,11 +216,30 @@ void TopicRegistry::set_configs(std::string name, Uuid id, TopicConfigs configs,
                std::move(done));
 }
 
+void TopicRegistry::begin_growth(std::string name, Uuid id, std::int32_t partitions, Done<Topic> done) {
+  change_topic(store_, name, id,
+               [partitions](Topic& topic) { topic.growing_to = partitions > topic.partitions ? partitions : 0; },
+               std::move(done));
+}
+
+void TopicRegistry::finish_growth(std::string name, Uuid id, Done<Topic> done) {
+  change_topic(store_, name, id,
+               [](Topic& topic) {
+                 topic.partitions = folder_count(topic);
+                 topic.growing_to = 0;
+               },
+               std::move(done));
+}
+
+void TopicRegistry::abandon_growth(std::string name, Uuid id, Done<Topic> done) {
+  change_topic(store_, name, id, [](Topic& topic) { topic.growing_to = 0; }, std::move(done));
+}
+
 void TopicRegistry::remove(std::string name, Uuid id, Done<RemovedTopic> done) {
   auto& store = store_;
   find_topic(store, name, id, [&store, done = std::move(done)](Result<FoundTopic> found) {
     if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
-    const RemovedTopic removed{found->topic.name, found->topic.id, found->topic.partitions};
+    const RemovedTopic removed{found->topic.name, found->topic.id, folder_count(found->topic)};
     auto note = json{{"format", kFormat}, {"name", removed.name}, {"partitions", removed.partitions}}.dump();
     store.commit({MetadataWrite::remove(topic_key(removed.name), found->version),
                   MetadataWrite::create(removed_key(removed.id), std::move(note))},

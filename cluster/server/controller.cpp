@@ -54,6 +54,10 @@ Result<> Controller::open() {
                                            [&](auto done) { registry_.removed_topics(std::move(done)); }));
   for (const auto& topic : removed) removals_.remove_folders(topic);
   find_foreign_folders(topics);
+  for (auto& topic : topics)
+    if (const auto undone = undo_growth(topic); !undone)
+      log_error("controller", "cannot take back a growth that a crash cut short; the next growth tries again",
+                {{"topic", topic.name}, {"error", undone.error().message}});
   ASSIGN_OR_RETURN(auto images, open_topics(topics));
   for (const auto& [name, image] : images) {
     const auto& topic = image->topic;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,12 @@ struct TopicToDelete {
 struct TopicConfigChanges {
   std::string name;
   std::vector<ConfigChange> changes;
+};
+
+struct TopicGrowth {
+  std::string name;
+  std::int32_t partitions = 0;  // that there will be, old ones included
+  std::optional<std::size_t> assigned;  // how many of them the client has assigned, if it did that
 };
 
 /// What became of one topic of a request.
@@ -80,6 +87,10 @@ class Controller {
   /// may be in force from the next start on.
   void alter_configs(std::vector<TopicConfigChanges> topics, bool validate_only, Shard& home,
                      Done<std::vector<TopicOutcome>> done);
+  /// When `done` runs, the new partitions are durable and every shard knows them; the old ones are untouched.
+  /// If it never does, the topic has the old or the new number after the next start.
+  void grow_topics(std::vector<TopicGrowth> topics, bool validate_only, Shard& home,
+                   Done<std::vector<TopicOutcome>> done);
   /// An id that nobody else was given or will be, even after a crash.
   void new_producer_id(Shard& home, Done<Result<ProducerId>> done);
 
@@ -98,6 +109,11 @@ class Controller {
   [[nodiscard]] TopicOutcome delete_one(const TopicToDelete& wanted);
   [[nodiscard]] TopicOutcome alter_one(const TopicConfigChanges& wanted, bool validate_only);
   [[nodiscard]] Result<> store_configs(const Topic& topic);
+  [[nodiscard]] TopicOutcome grow_one(const TopicGrowth& wanted, bool validate_only);
+  [[nodiscard]] TopicOutcome validate_growth(const TopicImage& image, const TopicGrowth& wanted) const;
+  [[nodiscard]] Result<std::vector<std::shared_ptr<Partition>>> create_further_folders(const TopicImage& image);
+  [[nodiscard]] Result<> settle_growth(const std::string& name);
+  [[nodiscard]] Result<> undo_growth(Topic& topic);
   void replace_topic(TopicImage image);
   [[nodiscard]] Result<ProducerId> next_producer_id();
 

@@ -6,6 +6,7 @@
 #include "cluster/server/handlers.h"
 #include "cluster/server/server_metrics.h"
 #include "common/protocol/messages/api_versions.h"
+#include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_groups.h"
 #include "common/protocol/messages/delete_topics.h"
@@ -67,6 +68,7 @@ constexpr std::array kRoutes{
     route<DeleteTopicsRequest>(handle_delete_topics),
     route<InitProducerIdRequest>(handle_init_producer_id),
     route<DescribeConfigsRequest>(handle_describe_configs),
+    route<CreatePartitionsRequest>(handle_create_partitions),
     route<DeleteGroupsRequest>(handle_delete_groups),
     route<IncrementalAlterConfigsRequest>(handle_incremental_alter_configs),
     route<OffsetDeleteRequest>(handle_offset_delete),
