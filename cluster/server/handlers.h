@@ -10,6 +10,7 @@ namespace tributary {
 void handle_produce(CallPtr call);
 void handle_fetch(CallPtr call);
 void handle_list_offsets(CallPtr call);
+void handle_offset_for_leader_epoch(CallPtr call);
 void handle_metadata(CallPtr call);
 void handle_api_versions(CallPtr call);
 void handle_create_topics(CallPtr call);

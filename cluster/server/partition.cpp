@@ -137,6 +137,17 @@ OffsetOutcome Partition::offset_for(std::int64_t timestamp_ms, LeaderEpoch epoch
   return outcome;
 }
 
+EpochEndOutcome Partition::epoch_end(LeaderEpoch asked, LeaderEpoch current) const {
+  EpochEndOutcome outcome;
+  if (is_stale(current, outcome.error)) return outcome;
+  // As Kafka's LeaderEpochFileCache.endOffsetFor: the present epoch ends where the log does, a later one is not
+  // known, and one before the first ended where that began.
+  if (asked > kOnlyLeaderEpoch || asked == kNoLeaderEpoch) return outcome;
+  outcome.epoch = asked;
+  outcome.end_offset = asked == kOnlyLeaderEpoch ? log_->log_end_offset() : log_->log_start_offset();
+  return outcome;
+}
+
 /// Clients try again and again.
 void Partition::say_read_trouble(const char* what, const Error& error) {
   if (const auto turn = read_trouble_.turn())

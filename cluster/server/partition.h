@@ -58,6 +58,12 @@ struct OffsetOutcome {
   TimestampOffset found{kNoTimestamp, Offset{-1}};
 };
 
+struct EpochEndOutcome {
+  ErrorCode error = ErrorCode::kNone;
+  LeaderEpoch epoch{kNoLeaderEpoch};  // the largest that is not over the one asked for
+  Offset end_offset{-1};              // exclusive; -1: the epoch is not known
+};
+
 /// What all partitions of a broker share. Outlives them.
 struct PartitionServices {
   FileSystem& fs;
@@ -103,6 +109,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   /// ListOffsets: kLatest, kEarliest, kMaxTimestamp or a time in milliseconds.
   [[nodiscard]] OffsetOutcome offset_for(std::int64_t timestamp_ms, LeaderEpoch epoch);
+
+  /// OffsetForLeaderEpoch: where `asked` ended. `current` is what the client believes the leader epoch to be.
+  [[nodiscard]] EpochEndOutcome epoch_end(LeaderEpoch asked, LeaderEpoch current) const;
 
   /// Exclusive: what consumers may read. Needs a log.
   [[nodiscard]] Offset high_watermark() const;

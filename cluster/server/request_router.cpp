@@ -26,6 +26,7 @@
 #include "common/protocol/messages/offset_commit.h"
 #include "common/protocol/messages/offset_delete.h"
 #include "common/protocol/messages/offset_fetch.h"
+#include "common/protocol/messages/offset_for_leader_epoch.h"
 #include "common/protocol/messages/produce.h"
 #include "common/protocol/messages/sync_group.h"
 
@@ -67,6 +68,7 @@ constexpr std::array kRoutes{
     route<CreateTopicsRequest>(handle_create_topics),
     route<DeleteTopicsRequest>(handle_delete_topics),
     route<InitProducerIdRequest>(handle_init_producer_id),
+    route<OffsetForLeaderEpochRequest>(handle_offset_for_leader_epoch),
     route<DescribeConfigsRequest>(handle_describe_configs),
     route<CreatePartitionsRequest>(handle_create_partitions),
     route<DeleteGroupsRequest>(handle_delete_groups),
