@@ -20,6 +20,7 @@ void handle_init_producer_id(CallPtr call);
 void handle_describe_configs(CallPtr call);
 void handle_incremental_alter_configs(CallPtr call);
 void handle_describe_cluster(CallPtr call);
+void handle_describe_log_dirs(CallPtr call);
 
 void handle_find_coordinator(CallPtr call);
 void handle_join_group(CallPtr call);

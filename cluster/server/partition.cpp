@@ -280,6 +280,11 @@ std::unique_ptr<Log> Partition::close(ErrorCode error) {
   return log;
 }
 
+std::optional<std::uint64_t> Partition::size_bytes() const {
+  if (!log_) return std::nullopt;
+  return log_->size_bytes();
+}
+
 std::optional<Offset> Partition::durable_offset() const {
   if (!log_) return std::nullopt;
   return log_->stable_offset();

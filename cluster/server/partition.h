@@ -131,6 +131,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// was given away would not see it again, and must not be closed cleanly. Also once the shard has stopped.
   [[nodiscard]] const std::optional<Error>& failed_after_close() const { return failed_after_close_; }
 
+  /// Of the segments' records, indexes left out; nothing without a log.
+  [[nodiscard]] std::optional<std::uint64_t> size_bytes() const;
+
   /// For the checkpoint; nothing without a log.
   [[nodiscard]] std::optional<Offset> durable_offset() const;
 

@@ -13,6 +13,7 @@
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/describe_configs.h"
 #include "common/protocol/messages/describe_groups.h"
+#include "common/protocol/messages/describe_log_dirs.h"
 #include "common/protocol/messages/fetch.h"
 #include "common/protocol/messages/find_coordinator.h"
 #include "common/protocol/messages/heartbeat.h"
@@ -70,6 +71,7 @@ constexpr std::array kRoutes{
     route<InitProducerIdRequest>(handle_init_producer_id),
     route<OffsetForLeaderEpochRequest>(handle_offset_for_leader_epoch),
     route<DescribeConfigsRequest>(handle_describe_configs),
+    route<DescribeLogDirsRequest>(handle_describe_log_dirs),
     route<CreatePartitionsRequest>(handle_create_partitions),
     route<DeleteGroupsRequest>(handle_delete_groups),
     route<IncrementalAlterConfigsRequest>(handle_incremental_alter_configs),
