@@ -52,7 +52,7 @@ Result<> LogDirectory::prepare(const LogDirectoryOptions& options) {
   }
   ASSIGN_OR_RETURN(const auto names, fs_.list(folder_));
   RETURN_IF_ERROR(check_identity(options, names));
-  ASSIGN_OR_RETURN(log_start_offsets_, load_checkpoint(std::string(kLogStartOffsets)));
+  ASSIGN_OR_RETURN(log_starts_, load_checkpoint(std::string(kLogStartOffsets)));
   ASSIGN_OR_RETURN(recovery_points_, load_checkpoint(std::string(kRecoveryPoints)));
   // A deletion's rename must be durable before its files go: else a power cut brings back half a partition.
   if (std::ranges::any_of(names, [](const auto& name) { return is_deleted_folder_name(name); }))
@@ -173,9 +173,9 @@ Result<OffsetCheckpoint> LogDirectory::load_checkpoint(const std::string& name) 
 
 /// A partition that is created again under an old name must not find the old one's point.
 Result<> LogDirectory::forget_points_of_missing() {
-  const auto forgotten = std::erase_if(
-      recovery_points_, [this](const auto& point) { return !untouched_.contains(point.first); });
-  return forgotten > 0 ? write_checkpoint() : Result<>{};
+  const auto is_missing = [this](const auto& point) { return !untouched_.contains(point.first); };
+  if (std::erase_if(recovery_points_, is_missing) > 0) RETURN_IF_ERROR(write_checkpoint());
+  return std::erase_if(log_starts_, is_missing) > 0 ? write_log_starts() : Result<>{};
 }
 
 // ---- Partitions ----------------------------------------------------------------------------------
@@ -218,10 +218,10 @@ Result<std::unique_ptr<Log>> LogDirectory::open_folder(const TopicPartition& par
   LogOpenOptions options;
   options.folder = path_of(partition_folder_name(partition));
   options.config = config;
-  const auto log_start = log_start_offsets_.find(partition);
-  if (log_start != log_start_offsets_.end()) options.log_start_offset = log_start->second;
   {
     const std::lock_guard lock(mutex_);
+    const auto log_start = log_starts_.find(partition);
+    if (log_start != log_starts_.end()) options.log_start_offset = log_start->second;
     options.clean = untouched_.erase(partition) > 0 && was_clean_;
     const auto point = recovery_points_.find(partition);
     if (point != recovery_points_.end()) options.recovery_point = point->second;
@@ -255,6 +255,7 @@ void LogDirectory::forget(const TopicPartition& partition) {
   untouched_.erase(partition);
   opened_.erase(partition);
   if (recovery_points_.erase(partition) > 0) stale_points_.insert(partition);
+  if (log_starts_.erase(partition) > 0) stale_starts_.insert(partition);
 }
 
 /// What partition.metadata says; nothing if it is missing or damaged.
@@ -277,28 +278,42 @@ void LogDirectory::set_recovery_point(const TopicPartition& partition, Offset st
   recovery_points_[partition] = stable_offset;
 }
 
-Result<> LogDirectory::write_checkpoint() {
+void LogDirectory::set_log_start(const TopicPartition& partition, Offset offset) {
+  const std::lock_guard lock(mutex_);
+  auto& noted = log_starts_.try_emplace(partition, offset).first->second;
+  noted = std::max(noted, offset);
+}
+
+Result<> LogDirectory::write_checkpoint() { return write_points(kRecoveryPoints, recovery_points_, stale_points_); }
+
+Result<> LogDirectory::write_log_starts() { return write_points(kLogStartOffsets, log_starts_, stale_starts_); }
+
+Result<> LogDirectory::write_points(std::string_view file, const OffsetCheckpoint& points,
+                                    std::set<TopicPartition>& stale) {
   const std::lock_guard writer(checkpoint_mutex_);
   std::string text;
   std::set<TopicPartition> left_out;
   {
     const std::lock_guard lock(mutex_);
-    text = render_offset_checkpoint(recovery_points_);
-    left_out = stale_points_;
+    text = render_offset_checkpoint(points);
+    left_out = stale;
   }
-  RETURN_IF_ERROR(write_file_atomically(fs_, path_of(kRecoveryPoints), as_bytes(text)));
+  RETURN_IF_ERROR(write_file_atomically(fs_, path_of(file), as_bytes(text)));
   const std::lock_guard lock(mutex_);
-  for (const auto& partition : left_out) stale_points_.erase(partition);
+  for (const auto& partition : left_out) stale.erase(partition);
   return {};
 }
 
 /// Else a crash after its creation would find a new partition's end below the old one's durable point.
 Result<> LogDirectory::forget_point_on_file(const TopicPartition& partition) {
+  bool stale_point = false, stale_start = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!stale_points_.contains(partition)) return {};
+    stale_point = stale_points_.contains(partition);
+    stale_start = stale_starts_.contains(partition);
   }
-  return write_checkpoint();
+  if (stale_point) RETURN_IF_ERROR(write_checkpoint());
+  return stale_start ? write_log_starts() : Result<>{};
 }
 
 Result<> LogDirectory::mark_clean_shutdown() {

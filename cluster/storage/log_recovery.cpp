@@ -1,6 +1,7 @@
 #include "cluster/storage/log_recovery.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "cluster/storage/folder_names.h"
@@ -14,7 +15,8 @@ constexpr std::size_t kSnapshotBytesMax = 256u << 20;
 class LogRecovery {
  public:
   LogRecovery(FileSystem& fs, const LogOpenOptions& options, const LogConfig& config)
-      : fs_(fs), folder_(options.folder), config_(config), durable_(options.recovery_point) {
+      : fs_(fs), folder_(options.folder), config_(config),
+        durable_(std::max(options.recovery_point, options.log_start_offset)) {
     log_.segments = std::make_unique<SegmentList>();
     log_.producers = std::make_unique<ProducerStates>(config.producers_max);
     log_.epochs = std::make_unique<LeaderEpochs>(fs, folder_);
@@ -26,6 +28,8 @@ class LogRecovery {
  private:
   [[nodiscard]] Result<> take_inventory();
   [[nodiscard]] Result<> load_snapshot();
+  [[nodiscard]] Result<> finish_removals();
+  [[nodiscard]] Result<> make_snapshot_durable();
   [[nodiscard]] Result<> open_segments();
   [[nodiscard]] Result<bool> trust_clean_stop();
   [[nodiscard]] Result<> scan_from_durable_point();
@@ -64,6 +68,7 @@ class LogRecovery {
 Result<RecoveredLog> LogRecovery::run(bool clean) {
   RETURN_IF_ERROR(take_inventory());
   RETURN_IF_ERROR(load_snapshot());
+  RETURN_IF_ERROR(finish_removals());
   epochs_complete_ = log_.epochs->load();
   RETURN_IF_ERROR(open_segments());
   replay_from_ = epochs_complete_ ? producers_from_ : Offset(0);
@@ -121,6 +126,32 @@ Result<> LogRecovery::load_snapshot() {
     }
     RETURN_IF_ERROR(fs_.remove(path));
   }
+  return {};
+}
+
+/// Any of the segments below the log start offset may be gone already, those between two others, too; none
+/// that no durable snapshot outlived. So the others below the snapshot go as well.
+Result<> LogRecovery::finish_removals() {
+  const auto below = std::min(log_.log_start_offset, producers_from_);
+  const auto is_removed = [&] { return log_files_.size() > 1 && *std::next(log_files_.begin()) <= below; };
+  if (!is_removed()) return {};
+  RETURN_IF_ERROR(make_snapshot_durable());
+  for (; is_removed(); log_files_.erase(log_files_.begin()))
+    for (const auto suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kLogSuffix})
+      (void)fs_.remove(path_of(*log_files_.begin(), suffix));  // what stays is tried again by the next open
+  return {};
+}
+
+/// It may be in the page cache only. Written again over itself, and not only synced: see make_durable.
+Result<> LogRecovery::make_snapshot_durable() {
+  const auto path = path_of(producers_from_, kSnapshotSuffix);
+  ASSIGN_OR_RETURN(const auto bytes, read_file(fs_, path, kSnapshotBytesMax));
+  ASSIGN_OR_RETURN(const auto file, fs_.open(path, OpenMode::kReadWrite));
+  const std::array parts{ByteView(bytes)};
+  RETURN_IF_ERROR(file->write_at(0, parts));
+  RETURN_IF_ERROR(file->sync_data());
+  RETURN_IF_ERROR(fs_.sync_directory(folder_));
+  log_.durable_snapshot = producers_from_;
   return {};
 }
 

@@ -147,6 +147,39 @@ TEST_F(LogDirectoryTest, ACleanStopIsTrustedOnce) {
   EXPECT_FALSE(directory_->was_clean());
 }
 
+TEST_F(LogDirectoryTest, LogStartsSurviveAndOnlyRise) {
+  Open();
+  auto log = Create();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(log->append(batch({}), LeaderEpoch(0)));
+  ASSERT_TRUE(log->flush());
+  directory_->set_log_start(kPartition, Offset(3));
+  ASSERT_TRUE(directory_->write_log_starts());
+  directory_->set_log_start(kPartition, Offset(2));
+  ASSERT_TRUE(directory_->write_log_starts());
+  EXPECT_EQ(Text("log-start-offset-checkpoint"), "0\n1\nreadings 0 3\n");
+  log.reset();
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    PowerCut(seed);
+    Open();
+    EXPECT_EQ(directory_->open_log(kPartition, {}).value()->log_start_offset(), Offset(3));
+  }
+}
+
+TEST_F(LogDirectoryTest, ALogStartIsForgottenWithItsPartition) {
+  Open();
+  auto log = Create();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(log->append(batch({}), LeaderEpoch(0)));
+  ASSERT_TRUE(log->flush());
+  directory_->set_log_start(kPartition, Offset(3));
+  ASSERT_TRUE(directory_->write_log_starts());
+  log.reset();
+  ASSERT_TRUE(directory_->remove_log(kPartition, kTopic));
+  EXPECT_EQ(Create(kPartition, 6)->log_start_offset(), Offset(0));
+  PowerCut();
+  Open();
+  EXPECT_EQ(directory_->open_log(kPartition, {}).value()->log_start_offset(), Offset(0));
+}
+
 TEST_F(LogDirectoryTest, TheCheckpointIsTheDurablePoint) {
   Open();
   auto log = Create();
