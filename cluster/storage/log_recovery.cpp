@@ -15,8 +15,7 @@ constexpr std::size_t kSnapshotBytesMax = 256u << 20;
 class LogRecovery {
  public:
   LogRecovery(FileSystem& fs, const LogOpenOptions& options, const LogConfig& config)
-      : fs_(fs), folder_(options.folder), config_(config),
-        durable_(std::max(options.recovery_point, options.log_start_offset)) {
+      : fs_(fs), folder_(options.folder), config_(config), durable_(options.recovery_point) {
     log_.segments = std::make_unique<SegmentList>();
     log_.producers = std::make_unique<ProducerStates>(config.producers_max);
     log_.epochs = std::make_unique<LeaderEpochs>(fs, folder_);
@@ -47,13 +46,15 @@ class LogRecovery {
     return folder_ + "/" + segment_file_name(base_offset, suffix);
   }
   [[nodiscard]] std::string was_durable() const {
-    return fmt::format("records below offset {} were acknowledged", durable_);
+    return fmt::format("records below offset {} were acknowledged", acknowledged());
   }
+  /// A log starts at most where it was durable to, but perhaps within a batch.
+  [[nodiscard]] Offset acknowledged() const { return std::max(durable_, log_.log_start_offset); }
 
   FileSystem& fs_;
   const std::string folder_;
   const LogConfig& config_;
-  Offset durable_;  // exclusive: what lies below must be there
+  Offset durable_;  // exclusive: what lies below must be there; the end of a batch
   RecoveredLog log_;
 
   std::set<Offset> log_files_;
@@ -215,7 +216,7 @@ Result<bool> LogRecovery::scan_segment(std::size_t number) {
   const auto expected = log_.log_end_offset;
   if (segment.base_offset() != expected) {
     const auto reason = fmt::format("{}: the log before it ends with offset {}", segment.path(), expected);
-    if (expected < durable_)
+    if (expected < acknowledged())
       return fail(Errc::kCorrupt, fmt::format("{}, but {}", reason, was_durable()));
     RETURN_IF_ERROR(remove_segments(number, reason));
     return false;
@@ -238,7 +239,7 @@ Result<bool> LogRecovery::scan_segment(std::size_t number) {
                                   segment.size_bytes(), segment.end_offset(), result.bad->message);
   // The next segment begins where this one's records end: what lies between was never acknowledged.
   const bool complete = !last && log_.segments->base_offset(number + 1) == segment.end_offset();
-  if (segment.end_offset() < durable_ && !complete)
+  if (segment.end_offset() < acknowledged() && !complete)
     return fail(Errc::kCorrupt, fmt::format("{}; {}", reason, was_durable()));
   log_.report.bytes_cut += result.file_bytes - segment.size_bytes();
   keep_reason(reason);
@@ -265,12 +266,9 @@ Result<> LogRecovery::remove_segments(std::size_t from, const std::string& reaso
 
 Result<> LogRecovery::check_end() {
   const auto end = log_.log_end_offset;
-  if (end < durable_)
+  if (end < acknowledged())
     return fail(Errc::kCorrupt, fmt::format("{} ends with offset {}, but {}",
                                             log_.segments->active().path(), end, was_durable()));
-  if (end < log_.log_start_offset)
-    return fail(Errc::kCorrupt, fmt::format("{} ends with offset {}, below the log start offset {}",
-                                            log_.segments->active().path(), end, log_.log_start_offset));
   return {};
 }
 
