@@ -14,6 +14,7 @@ void handle_metadata(CallPtr call);
 void handle_api_versions(CallPtr call);
 void handle_create_topics(CallPtr call);
 void handle_delete_topics(CallPtr call);
+void handle_delete_records(CallPtr call);
 void handle_init_producer_id(CallPtr call);
 void handle_describe_configs(CallPtr call);
 void handle_describe_cluster(CallPtr call);

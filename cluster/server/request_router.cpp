@@ -8,6 +8,7 @@
 #include "common/protocol/messages/api_versions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_groups.h"
+#include "common/protocol/messages/delete_records.h"
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/describe_configs.h"
@@ -64,6 +65,7 @@ constexpr std::array kRoutes{
     route<ApiVersionsRequest>(handle_api_versions),
     route<CreateTopicsRequest>(handle_create_topics),
     route<DeleteTopicsRequest>(handle_delete_topics),
+    route<DeleteRecordsRequest>(handle_delete_records),
     route<InitProducerIdRequest>(handle_init_producer_id),
     route<DescribeConfigsRequest>(handle_describe_configs),
     route<DeleteGroupsRequest>(handle_delete_groups),
