@@ -19,9 +19,10 @@ void LogTrims::write_notes() {
     const std::scoped_lock lock(mutex_);
     notes.swap(notes_);
   }
+  OffsetCheckpoint raised;
   for (const auto& note : notes)
-    if (!note.partition->is_gone()) directory_.set_log_start(note.partition->name(), note.log_start);
-  const auto written = directory_.write_log_starts();
+    if (!note.partition->is_gone()) raised.emplace(note.partition->name(), note.log_start);
+  const auto written = directory_.raise_log_starts(raised);
   for (const auto& note : notes) note.done(written);
 }
 

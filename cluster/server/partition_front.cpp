@@ -50,8 +50,10 @@ void Partition::continue_at_front() {
                             self->shard_.post([self, offset, noted] { self->on_log_start_noted(offset, noted); });
                           });
   }
-  auto files = log_->take_removable_files();
-  if (!files.empty()) services_.trims->remove_files(shared_from_this(), std::move(files));
+  if (auto files = log_->take_removable_files(); files.segments > 0) {
+    services_.metrics.removed_segments.inc(files.segments);
+    services_.trims->remove_files(shared_from_this(), std::move(files.paths));
+  }
   if (log_->wants_flush()) flush_now();
 }
 

@@ -182,11 +182,15 @@ class Log {
   /// Takes a producer snapshot for the files to wait for, unless one is there or under way: wants_flush() until
   /// it is durable. Call it again when it came to nothing (a full disk).
   void prepare_removal();
+  struct RemovableFiles {
+    std::size_t segments = 0;
+    std::vector<std::string> paths;
+  };
   /// Forgets the segments that lie wholly below the log start offset, and gives the paths of their files for
   /// the caller to remove, in any order and on any thread, before another log is opened under this folder's name.
   /// Some may not exist. What is not removed in this life is removed by the next open. Slices that were given
   /// out stay readable. Nothing as long as no durable snapshot outlives the segments.
-  [[nodiscard]] std::vector<std::string> take_removable_files();
+  [[nodiscard]] RemovableFiles take_removable_files();
 
   /// Begin, sync on this thread (blocks), complete.
   [[nodiscard]] Result<> flush();

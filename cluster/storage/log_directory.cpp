@@ -175,7 +175,7 @@ Result<OffsetCheckpoint> LogDirectory::load_checkpoint(const std::string& name) 
 Result<> LogDirectory::forget_points_of_missing() {
   const auto is_missing = [this](const auto& point) { return !untouched_.contains(point.first); };
   if (std::erase_if(recovery_points_, is_missing) > 0) RETURN_IF_ERROR(write_checkpoint());
-  return std::erase_if(log_starts_, is_missing) > 0 ? write_log_starts() : Result<>{};
+  return std::erase_if(log_starts_, is_missing) > 0 ? raise_log_starts({}) : Result<>{};
 }
 
 // ---- Partitions ----------------------------------------------------------------------------------
@@ -278,29 +278,47 @@ void LogDirectory::set_recovery_point(const TopicPartition& partition, Offset st
   recovery_points_[partition] = stable_offset;
 }
 
-void LogDirectory::set_log_start(const TopicPartition& partition, Offset offset) {
-  const std::lock_guard lock(mutex_);
-  auto& noted = log_starts_.try_emplace(partition, offset).first->second;
-  noted = std::max(noted, offset);
-}
-
-Result<> LogDirectory::write_checkpoint() { return write_points(kRecoveryPoints, recovery_points_, stale_points_); }
-
-Result<> LogDirectory::write_log_starts() { return write_points(kLogStartOffsets, log_starts_, stale_starts_); }
-
-Result<> LogDirectory::write_points(std::string_view file, const OffsetCheckpoint& points,
-                                    std::set<TopicPartition>& stale) {
+Result<> LogDirectory::write_checkpoint() {
   const std::lock_guard writer(checkpoint_mutex_);
   std::string text;
   std::set<TopicPartition> left_out;
   {
     const std::lock_guard lock(mutex_);
-    text = render_offset_checkpoint(points);
-    left_out = stale;
+    text = render_offset_checkpoint(recovery_points_);
+    left_out = stale_points_;
   }
-  RETURN_IF_ERROR(write_file_atomically(fs_, path_of(file), as_bytes(text)));
+  RETURN_IF_ERROR(write_file_atomically(fs_, path_of(kRecoveryPoints), as_bytes(text)));
   const std::lock_guard lock(mutex_);
-  for (const auto& partition : left_out) stale.erase(partition);
+  for (const auto& partition : left_out) stale_points_.erase(partition);
+  return {};
+}
+
+namespace {
+
+void raise(OffsetCheckpoint& offsets, const OffsetCheckpoint& raised) {
+  for (const auto& [partition, offset] : raised) {
+    auto& noted = offsets.try_emplace(partition, offset).first->second;
+    noted = std::max(noted, offset);
+  }
+}
+
+}  // namespace
+
+/// In memory only when it is on disk: what failed was not raised, and is not written with the next one.
+Result<> LogDirectory::raise_log_starts(const OffsetCheckpoint& raised) {
+  const std::lock_guard writer(checkpoint_mutex_);
+  OffsetCheckpoint starts;
+  std::set<TopicPartition> left_out;
+  {
+    const std::lock_guard lock(mutex_);
+    starts = log_starts_;
+    left_out = stale_starts_;
+  }
+  raise(starts, raised);
+  RETURN_IF_ERROR(write_file_atomically(fs_, path_of(kLogStartOffsets), as_bytes(render_offset_checkpoint(starts))));
+  const std::lock_guard lock(mutex_);
+  raise(log_starts_, raised);
+  for (const auto& partition : left_out) stale_starts_.erase(partition);
   return {};
 }
 
@@ -313,7 +331,7 @@ Result<> LogDirectory::forget_point_on_file(const TopicPartition& partition) {
     stale_start = stale_starts_.contains(partition);
   }
   if (stale_point) RETURN_IF_ERROR(write_checkpoint());
-  return stale_start ? write_log_starts() : Result<>{};
+  return stale_start ? raise_log_starts({}) : Result<>{};
 }
 
 Result<> LogDirectory::mark_clean_shutdown() {

@@ -82,11 +82,10 @@ class LogDirectory {
   /// written point and the end is where a damaged batch counts as a torn write after a crash.
   [[nodiscard]] Result<> write_checkpoint();
 
-  /// Notes a partition's log start offset, in memory; a lower one than before is ignored.
-  void set_log_start(const TopicPartition& partition, Offset offset);
-  /// Writes the noted ones, durably (blocks on syncs). If it fails or never returns, the next open finds each
-  /// as it was before or as it was noted.
-  [[nodiscard]] Result<> write_log_starts();
+  /// Notes durably where these partitions start (blocks on syncs); offsets below the noted ones are ignored.
+  /// If it fails or never returns, the next open finds all as before or all as given. Not while one of these
+  /// partitions is being removed.
+  [[nodiscard]] Result<> raise_log_starts(const OffsetCheckpoint& raised);
 
   /// After every log's close_cleanly() and set_recovery_point(): writes the checkpoint and the marker
   /// (blocks). Leave it out if one log did not close cleanly: the next open recovers.
@@ -104,8 +103,6 @@ class LogDirectory {
   [[nodiscard]] Result<bool> holds_records(const std::string& path) const;
   [[nodiscard]] Result<OffsetCheckpoint> load_checkpoint(const std::string& name);
   [[nodiscard]] Result<> forget_points_of_missing();
-  [[nodiscard]] Result<> write_points(std::string_view file, const OffsetCheckpoint& points,
-                                      std::set<TopicPartition>& stale);
   [[nodiscard]] Result<std::unique_ptr<Log>> open_folder(const TopicPartition& partition,
                                                          const LogConfig& config);
   void note_opened(const TopicPartition& partition);
@@ -133,7 +130,7 @@ class LogDirectory {
   std::set<TopicPartition> untouched_;     // not opened since the stop
   std::set<TopicPartition> opened_;        // or created, also in vain; and not removed
   std::set<TopicPartition> stale_points_;  // removed, but the checkpoint on file may hold their points
-  std::set<TopicPartition> stale_starts_;  // the same of the log start offsets
+  std::set<TopicPartition> stale_starts_;  // the same of the log start offsets and their checkpoint
 
   std::mutex checkpoint_mutex_;  // one writer of the checkpoint files at a time; taken before mutex_
 };

@@ -54,16 +54,16 @@ void Log::prepare_removal() {
   pending_snapshots_.push_back({log_end_offset_, encode_producer_snapshot(*producers_)});
 }
 
-std::vector<std::string> Log::take_removable_files() {
-  std::vector<std::string> paths;
+Log::RemovableFiles Log::take_removable_files() {
+  RemovableFiles files;
   const auto below = std::min(log_start_offset_, durable_snapshot_);
-  std::size_t count = 0;
+  auto& count = files.segments;
   for (; count + 1 < segments_->size() && segments_->base_offset(count + 1) <= below; ++count)
     for (const auto suffix : {kLogSuffix, kOffsetIndexSuffix, kTimeIndexSuffix})
-      paths.push_back(folder_ + "/" + segment_file_name(segments_->base_offset(count), suffix));
+      files.paths.push_back(folder_ + "/" + segment_file_name(segments_->base_offset(count), suffix));
   if (count > 0) segments_->drop_front(count);
   removal_waits_ = removal_waits_ && has_removable_segments();
-  return paths;
+  return files;
 }
 
 }  // namespace tributary

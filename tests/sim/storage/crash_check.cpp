@@ -182,7 +182,7 @@ Result<> CrashCheck::go_on_removing(Log& log, SimulatedFileSystem& image) {
   if (!log.has_removable_segments()) return {};
   log.prepare_removal();
   while (log.wants_flush()) RETURN_IF_ERROR(log.flush());
-  for (const auto& path : log.take_removable_files())
+  for (const auto& path : log.take_removable_files().paths)
     if (image.exists(path) && random_.below(2) == 0) RETURN_IF_ERROR(image.remove(path));
   if (log.has_removable_segments()) return fail(Errc::kCorrupt, "segments are left that should go");
   return {};

@@ -221,7 +221,7 @@ Result<> CrashWorkload::move_front(std::size_t partition) {
     case 3:
     case 4: {
       log.prepare_removal();
-      const auto paths = log.take_removable_files();
+      const auto paths = log.take_removable_files().paths;
       to_be_removed_.insert(to_be_removed_.end(), paths.begin(), paths.end());
       return {};
     }
@@ -246,9 +246,8 @@ Result<> CrashWorkload::raise_log_start(std::size_t partition, Offset offset) {
     if (!begun && !disk_full_) return begun;
   }
   truth.asked_start = std::max(truth.asked_start, offset);
-  directory_->set_log_start(truth.partition, offset);
-  const auto written = directory_->write_log_starts();
-  if (!written) return disk_full_ ? Result<>{} : written;
+  const auto noted = directory_->raise_log_starts({{truth.partition, offset}});
+  if (!noted) return disk_full_ ? Result<>{} : noted;
   truth.acked_start = offset;
   log.raise_log_start(offset);
   return {};

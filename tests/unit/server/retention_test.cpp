@@ -202,6 +202,7 @@ TEST_F(RetentionTest, OldSegmentsAreRemovedByThemselves) {
   for (int i = 0; i < 4; ++i) produce("t", 0, make_batch(1, {}, kHalfSegment, now_ms() - 2 * 3'600'000));
   for (int i = 0; i < 3; ++i) produce("t", 0, make_batch(1, {}, kHalfSegment, now_ms()));
   EXPECT_TRUE(segments_become({4, 6}));
+  EXPECT_EQ(metric("tributary_broker_removed_segments_total"), 2);
   EXPECT_EQ(earliest(), 4);
   EXPECT_EQ(fetch_error(3), ErrorCode::kOffsetOutOfRange);
   crash();

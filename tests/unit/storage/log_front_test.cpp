@@ -29,7 +29,7 @@ class LogFrontTest : public LogTest {
   void RemoveFiles() {
     log_->prepare_removal();
     while (log_->wants_flush()) Flush();  // ends: what fails is not tried for ever
-    for (const auto& path : log_->take_removable_files()) EXPECT_TRUE(!fs_->exists(path) || fs_->remove(path));
+    for (const auto& path : log_->take_removable_files().paths) EXPECT_TRUE(!fs_->exists(path) || fs_->remove(path));
   }
   std::vector<std::string> LogFiles() {
     auto names = Names();
@@ -150,11 +150,13 @@ TEST_F(LogFrontTest, FilesGoOnlyWhenADurableSnapshotOutlivesThem) {
   Flush();  // writes the snapshots, and does not sync them
   Raise(Offset(20));
   EXPECT_TRUE(log_->has_removable_segments());
-  EXPECT_EQ(log_->take_removable_files(), std::vector<std::string>{});
+  EXPECT_EQ(log_->take_removable_files().segments, 0u);
   log_->prepare_removal();
   EXPECT_TRUE(log_->wants_flush());
   Flush();
-  EXPECT_EQ(log_->take_removable_files().size(), 6u);
+  const auto files = log_->take_removable_files();
+  EXPECT_EQ(files.segments, 2u);
+  EXPECT_EQ(files.paths.size(), 6u);
   EXPECT_EQ(log_->segment_count(), 1u);
   EXPECT_FALSE(log_->has_removable_segments());
 }
@@ -246,8 +248,7 @@ TEST_F(LogFrontTest, ARemovalThatACrashCutShortIsFinishedByTheNextOpen) {
   Raise(Offset(35));
   log_->prepare_removal();
   while (log_->wants_flush()) Flush();
-  const auto paths = log_->take_removable_files();
-  ASSERT_EQ(paths.size(), 9u);
+  ASSERT_EQ(log_->take_removable_files().segments, 3u);
   ASSERT_TRUE(fs_->remove(Path(10, kLogSuffix)));
   ASSERT_TRUE(fs_->remove(Path(20, kOffsetIndexSuffix)));
   ASSERT_TRUE(fs_->remove(std::string(kFolder) + "/leader-epoch-checkpoint"));  // so that all is read again
