@@ -18,7 +18,8 @@ Result<Offset> Log::retention_point(const RetentionLimits& limits, WallMs now_ms
     const auto end = active ? log_end_offset_ : segments_->base_offset(number + 1);
     if (end > stable_offset_ || (active && segment.size_bytes() == 0)) break;
     bytes_left -= segment.size_bytes();
-    bool due = end <= log_start_offset_ || (limits.bytes >= 0 && bytes_left >= static_cast<std::uint64_t>(limits.bytes));
+    const bool too_large = limits.bytes >= 0 && bytes_left >= static_cast<std::uint64_t>(limits.bytes);
+    bool due = too_large || end <= log_start_offset_;
     if (!due && limits.ms >= 0) {
       const auto time_ms = segment.retention_time(now_ms);
       segments_->leave(number);

@@ -241,6 +241,32 @@ TEST_F(LogFrontTest, ProducersWhoseBatchesAreGoneAreStillRecognised) {
   Append(from_producer(7, 0, 7));
 }
 
+TEST_F(LogFrontTest, ACrashWhileTheOnlySnapshotIsWrittenAgainLosesNoProducer) {
+  Open();
+  for (int i = 0; i < 7; ++i) Append(from_producer(7, 0, i));
+  Flush();
+  ASSERT_TRUE(log_->start_new_segment());
+  Raise(Offset(7));
+  RemoveFiles();
+  PowerCut();
+  Open();
+  std::vector<std::unique_ptr<sim::SimulatedFileSystem>> crashed;
+  SeededRandom random(1);
+  fs_->set_hook([&](auto, const std::string&) -> Result<> {
+    for (int i = 0; i < 8; ++i) crashed.push_back(fs_->after_power_cut(random));
+    return {};
+  });
+  ASSERT_TRUE(log_->close_cleanly());  // writes the snapshot of offset 7, which is there
+  fs_->set_hook(nullptr);
+  EXPECT_GE(crashed.size(), 8u);
+  for (auto& image : crashed) {
+    log_.reset();
+    fs_ = std::move(image);
+    Open();
+    EXPECT_EQ(Append(from_producer(7, 0, 6)).base_offset, Offset(6));
+  }
+}
+
 TEST_F(LogFrontTest, ARemovalThatACrashCutShortIsFinishedByTheNextOpen) {
   Open();
   for (int i = 0; i < 5; ++i) AppendSegment(0);
