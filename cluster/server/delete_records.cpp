@@ -5,6 +5,7 @@
 
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/handlers.h"
+#include "cluster/server/internal_topics.h"
 #include "cluster/server/partition.h"
 #include "common/protocol/messages/delete_records.h"
 
@@ -32,6 +33,8 @@ class DeleteRecordsOperation final : public std::enable_shared_from_this<DeleteR
     for (auto& slot : slots_) {
       if (!slot.partition) {
         slot.outcome.error = ErrorCode::kUnknownTopicOrPartition;
+      } else if (is_internal_topic(slot.partition->name().topic)) {
+        slot.outcome.error = ErrorCode::kInvalidTopicException;
       } else if (!named.insert(slot.partition.get()).second) {
         slot.outcome.error = ErrorCode::kInvalidRequest;  // which of the two offsets is meant?
       } else {

@@ -162,6 +162,13 @@ public class Client {
           check(poll(consumer, 1).get(0).key().equals("k700"), "the record at that time");
         }
       });
+      feature("delete records", () -> {
+        TopicPartition partition = new TopicPartition("codecs", 0);
+        check(admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(100))).lowWatermarks().get(partition).get().lowWatermark() == 100, "low watermark");
+        try (KafkaConsumer<String, String> consumer = consumer(null, null)) {
+          check(consumer.beginningOffsets(List.of(partition)).get(partition) == 100, "beginning");
+        }
+      });
       produce("grouped", "lz4", 0, 600, 6);
       feature("group, eager", () -> group("eager", "org.apache.kafka.clients.consumer.RangeAssignor"));
       feature("group, cooperative", () -> group("cooperative", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"));

@@ -135,6 +135,20 @@ def resume():
     reader.close()
 
 
+def delete_records():
+    partitions = [TopicPartition('codecs', p) for p in range(2)]
+    reader = consumer()
+    reader.assign(partitions)
+    ends = reader.end_offsets(partitions)
+    deleted = admin.delete_records({partitions[0]: 100, partitions[1]: -1})
+    starts = {partitions[0]: 100, partitions[1]: ends[partitions[1]]}
+    assert {p: answer['low_watermark'] for p, answer in deleted.items()} == starts, deleted
+    assert reader.beginning_offsets(partitions) == starts
+    reader.seek_to_beginning(partitions[0])
+    assert read(reader, 1)[0].offset == 100
+    reader.close()
+
+
 admin = KafkaAdminClient(bootstrap_servers=address)
 produced = []
 print('version kafka-python', kafka.__version__)
@@ -143,6 +157,7 @@ for number, codec in enumerate([None, 'gzip', 'lz4', 'zstd', 'snappy']):
     feature('produce %s' % (codec or 'none'), lambda: produce('codecs', codec, number * 300, number * 300 + 300, 3))
 feature('consume', consume)
 feature('seek by time', seek_by_time)
+feature('delete records', delete_records)
 produce('grouped', 'lz4', 0, 600, 6)
 feature('group, eager', group)
 feature('commit and resume', resume)
