@@ -118,6 +118,16 @@ TEST_F(RetentionTest, ADeleteThatCannotBeNotedIsAnErrorAndCanBeTriedAgain) {
   EXPECT_TRUE(broker_->readiness().ok);
 }
 
+TEST_F(RetentionTest, AnOfflineLogDeletesNothing) {
+  start();
+  create_topic("t");
+  produce("t", 0, make_batch(4));
+  fs_.fail_syncs(".log");
+  EXPECT_EQ(produce("t", 0, make_batch(4)).error_code, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(delete_records(2).error_code, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(earliest(), 0);
+}
+
 TEST_F(RetentionTest, MinusOneIsTheHighWatermarkAndLeavesAnEmptyLog) {
   start();
   create_topic("t", 1, kSmallSegments);
@@ -246,6 +256,22 @@ TEST_F(RetentionTest, TheBrokersRetentionIsTheDefaultOfTopics) {
   produce("t", 0, make_batch(1));
   EXPECT_TRUE(segments_become({1}));
   EXPECT_EQ(earliest("kept"), 0);
+}
+
+TEST_F(RetentionTest, EveryPartitionHasItsTurnAgainAndAgain) {
+  options_.retention_ms = 1'000;
+  start();
+  create_topic("first", 17);
+  for (int round = 1; round <= 2; ++round) {
+    for (int i = 0; i < 17; ++i) produce("first", i, make_batch(1));
+    if (round == 2) {  // one that came later
+      create_topic("second", 8);
+      for (int i = 0; i < 8; ++i) produce("second", i, make_batch(1));
+    }
+    EXPECT_TRUE(eventually(kDeadline, [&] {
+      return metric("tributary_broker_removed_segments_total") == (round == 1 ? 17 : 17 + 17 + 8);
+    }));
+  }
 }
 
 TEST_F(RetentionTest, AProducerWhoseBatchesAreGoneGoesOnWhereItWas) {
