@@ -60,7 +60,8 @@ void BrokerSettings::declare_storage() {
   settings_.add("segment_age", options_.segment_ms, "Age at which a segment file is closed").range("1s", "3650d");
   settings_.bytes("message_bytes_max", options_.message_bytes_max, "The largest record batch that is taken").range("1KiB", "64MiB");
   settings_.add("retention_ms", options_.retention_ms,
-                "Segment files whose newest record is older, in milliseconds, are removed; -1: never. For topics that do not say (retention.ms)")
+                "Segment files whose newest record is older, in milliseconds, are removed; -1: never. "
+                "For topics that do not say (retention.ms)")
       .range(-1, INT64_MAX);
   settings_.add("retention_bytes", options_.retention_bytes,
                 "The oldest segment files of a partition that is at least so large without them are removed; -1: never. "

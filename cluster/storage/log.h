@@ -150,8 +150,8 @@ class Log {
     return !pending_snapshots_.empty() || (removal_waits_ && !unsynced_snapshots_.empty());
   }
 
-  /// Nothing if all is stable and no flush is wanted, or the log is offline. Several tickets may be outstanding; completing a
-  /// later one covers the earlier ones. A ticket that is never completed only delays stable_offset.
+  /// Nothing if all is stable and no flush is wanted, or the log is offline. Several tickets may be
+  /// outstanding; completing a later one covers the earlier ones. A ticket that is never completed only delays stable_offset.
   [[nodiscard]] std::optional<FlushTicket> begin_flush();
   /// `synced` is the flusher's verdict. Moves stable_offset, or takes the log offline.
   void complete_flush(const FlushTicket& ticket, const Result<>& synced);

@@ -215,7 +215,10 @@ Result<> CrashWorkload::move_front(std::size_t partition) {
   auto& log = *partitions_[partition].log;
   const auto stable = static_cast<std::uint64_t>(log.stable_offset() - log.log_start_offset());
   switch (random_.below(8)) {
-    case 0: return raise_log_start(partition, log.log_start_offset() + static_cast<std::int64_t>(random_.below(stable + 1)));
+    case 0: {
+      const auto by = static_cast<std::int64_t>(random_.below(stable + 1));
+      return raise_log_start(partition, log.log_start_offset() + by);
+    }
     case 1: return random_.below(4) == 0 ? raise_log_start(partition, log.stable_offset()) : Result<>{};
     case 2: return apply_retention(partition);
     case 3:
