@@ -59,6 +59,16 @@ void BrokerSettings::declare_storage() {
   settings_.bytes("segment_bytes", options_.segment_bytes, "Size at which a segment file is closed").range("1KiB", "2147483647B");
   settings_.add("segment_age", options_.segment_ms, "Age at which a segment file is closed").range("1s", "3650d");
   settings_.bytes("message_bytes_max", options_.message_bytes_max, "The largest record batch that is taken").range("1KiB", "64MiB");
+  settings_.add("retention_ms", options_.retention_ms,
+                "Segment files whose newest record is older, in milliseconds, are removed; -1: never. "
+                "For topics that do not say (retention.ms)")
+      .range(-1, INT64_MAX);
+  settings_.add("retention_bytes", options_.retention_bytes,
+                "The oldest segment files of a partition that is at least so large without them are removed; -1: never. "
+                "For topics that do not say (retention.bytes)")
+      .range(-1, INT64_MAX);
+  settings_.add("retention_check_interval", options_.retention_check_interval,
+                "How often each partition is looked at for what is too old or too much").range("10ms", "1d");
 }
 
 void BrokerSettings::declare_groups() {

@@ -12,8 +12,9 @@
 
 #include "cluster/metadata/sqlite_metadata_store.h"
 #include "cluster/server/controller.h"
-#include "cluster/server/request_router.h"
 #include "cluster/server/internal_topics.h"
+#include "cluster/server/request_router.h"
+#include "cluster/server/retention_round.h"
 #include "cluster/server/server_metrics.h"
 #include "cluster/server/shard_groups.h"
 #include "cluster/storage/flusher.h"
@@ -100,6 +101,7 @@ struct Broker::Impl {
   std::vector<std::unique_ptr<ShardGroups>> groups;
   std::unique_ptr<ServerContext> context;
   std::unique_ptr<RequestRouter> router;
+  std::vector<std::unique_ptr<RetentionRound>> retention;  // one per shard
   std::unique_ptr<KafkaTcpServer> kafka;
   std::unique_ptr<NngServer> nng;
   bool serving = false;
@@ -160,7 +162,7 @@ Result<> Broker::Impl::open_data() {
   services = std::make_unique<PartitionServices>(PartitionServices{
       fs, clock, *flusher, metrics,
       [this](const TopicPartition& partition, const Error& why) { on_offline(partition, why); },
-      [this](const TopicPartition& partition) { on_deleted(partition); }});
+      [this](const TopicPartition& partition) { on_deleted(partition); }, nullptr});
   controller = std::make_unique<Controller>(options, defaults, *directory, *store, *services, shards);
   RETURN_IF_ERROR(controller->open());
   context.reset(new ServerContext{options, defaults, shards, metrics, clock, to_string(cluster), controller.get(), groups,
@@ -169,6 +171,10 @@ Result<> Broker::Impl::open_data() {
   router = std::make_unique<RequestRouter>(*context);
   start_groups();
   controller->start();
+  for (const auto& shard : shards) {
+    retention.push_back(std::make_unique<RetentionRound>(*shard, options.retention_check_interval));
+    shard->post([round = retention.back().get()] { round->begin(); });
+  }
   return {};
 }
 

@@ -45,6 +45,8 @@ struct BrokerOptions {
   std::uint64_t segment_bytes = 1u << 30;
   std::chrono::milliseconds segment_ms = std::chrono::hours(168);
   std::uint32_t message_bytes_max = 1'048'588;
+  std::int64_t retention_ms = -1;     // -1: for ever
+  std::int64_t retention_bytes = -1;  // of a partition; -1: without limit
 
   /// A fetch is answered with at most so much (but for the first batch), and after so long, whatever
   /// it asks for.
@@ -52,6 +54,8 @@ struct BrokerOptions {
   std::chrono::milliseconds fetch_wait_max{30'000};
 
   std::chrono::milliseconds checkpoint_interval{10'000};
+  /// How often each partition is looked at for what is too old or too much.
+  std::chrono::milliseconds retention_check_interval = std::chrono::minutes(5);
 };
 
 }  // namespace tributary

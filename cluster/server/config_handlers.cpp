@@ -17,7 +17,8 @@ using Type = Response::Type;
 std::string_view broker_name_of(std::string_view topic_config) {
   constexpr std::pair<std::string_view, std::string_view> kNames[] = {
       {"flush.messages", "log.flush.interval.messages"}, {"flush.ms", "log.flush.interval.ms"},
-      {"max.message.bytes", "message.max.bytes"},        {"segment.bytes", "log.segment.bytes"},
+      {"max.message.bytes", "message.max.bytes"},        {"retention.bytes", "log.retention.bytes"},
+      {"retention.ms", "log.retention.ms"},              {"segment.bytes", "log.segment.bytes"},
       {"segment.ms", "log.roll.ms"},
   };
   for (const auto& [topic, broker] : kNames)

@@ -42,7 +42,10 @@ TopicOutcome refused(std::string_view name, ErrorCode error, std::string message
 Controller::Controller(const BrokerOptions& options, const TopicSettings& defaults, LogDirectory& directory,
                        MetadataStore& store, PartitionServices& services, Shards& shards)
     : options_(options), defaults_(defaults), directory_(directory), registry_(store), services_(services),
-      shards_(shards), loop_(shards.size(), "controller"), removals_(registry_, directory_) {}
+      shards_(shards), loop_(shards.size(), "controller"), trims_(directory, services.fs, loop_),
+      removals_(registry_, directory_) {
+  services_.trims = &trims_;
+}
 
 Controller::~Controller() { stop(); }
 

@@ -12,6 +12,7 @@
 #include "cluster/metadata/topic_registry.h"
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/config_changes.h"
+#include "cluster/server/log_trims.h"
 #include "cluster/server/partition.h"
 #include "cluster/server/shard.h"
 #include "cluster/server/topic_removals.h"
@@ -132,6 +133,7 @@ class Controller {
 
   // the controller's thread; before start() and after stop() the caller's
   Shard loop_;
+  LogTrims trims_;
   std::shared_ptr<const ClusterImage> image_ = std::make_shared<const ClusterImage>();
   TopicRemovals removals_;
   /// Folders found at the start that are not those of the topic of that name, if there is one: not opened.

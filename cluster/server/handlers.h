@@ -16,6 +16,7 @@ void handle_api_versions(CallPtr call);
 void handle_create_topics(CallPtr call);
 void handle_delete_topics(CallPtr call);
 void handle_create_partitions(CallPtr call);
+void handle_delete_records(CallPtr call);
 void handle_init_producer_id(CallPtr call);
 void handle_describe_configs(CallPtr call);
 void handle_incremental_alter_configs(CallPtr call);

@@ -16,7 +16,7 @@ inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
 [[nodiscard]] inline NewTopic offsets_topic(const BrokerOptions& options) {
   return {.name = std::string(kOffsetsTopic),
           .partitions = options.offsets_topic_partitions,
-          .configs = {{"segment.bytes", "104857600"}}};
+          .configs = {{"segment.bytes", "104857600"}, {"retention.bytes", "-1"}, {"retention.ms", "-1"}}};
 }
 
 }  // namespace tributary

@@ -212,12 +212,14 @@ void Partition::on_flushed(const FlushTicket& ticket, const Result<>& synced) {
   if (const auto& why = log_->offline()) {
     go_offline(*why);
     fail_acks(ErrorCode::kKafkaStorageError, why->message);
+    fail_deletes(ErrorCode::kKafkaStorageError);
     return;
   }
   if (flush_is_due()) flush_now();
   else flush_later();  // what came during the sync, when a timer may have run out in vain
   complete_acks();
   if (log_ && high_watermark() != before) wake_readers();
+  continue_at_front();
 }
 
 void Partition::complete_acks() {
@@ -245,6 +247,8 @@ void Partition::watch_deadlines() {
   deadline_timer_ = shard_.after(kDeadlineCheckInterval, [this] {
     deadline_timer_.reset();
     expire_acks();
+    expire_deletes();
+    if (!pending_acks_.empty() || !pending_deletes_.empty()) watch_deadlines();
   });
 }
 
@@ -260,7 +264,6 @@ void Partition::expire_acks() {
     else
       pending_acks_.push_back(std::move(ack));
   }
-  if (!pending_acks_.empty()) watch_deadlines();
 }
 
 void Partition::go_offline(const Error& error) {
@@ -270,12 +273,14 @@ void Partition::go_offline(const Error& error) {
 }
 
 std::unique_ptr<Log> Partition::close(ErrorCode error) {
+  gone_.store(true, std::memory_order_release);
   flush_timer_.reset();
   deadline_timer_.reset();
   auto log = std::move(log_);
   closed_ = error;
   closed_reason_ = "the partition is closed";
   fail_acks(closed_, closed_reason_);
+  fail_deletes(closed_);
   wake_readers();
   return log;
 }

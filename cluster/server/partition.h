@@ -2,12 +2,14 @@
 // A partition as the shard sees it: its log, the producers that wait for the disk, the fetches that
 // wait for data.
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "cluster/server/topic_settings.h"
 #include "cluster/storage/flusher.h"
@@ -18,6 +20,7 @@
 
 namespace tributary {
 
+class LogTrims;
 class ServerMetrics;
 class Shard;
 class ShardTimer;
@@ -64,6 +67,11 @@ struct EpochEndOutcome {
   Offset end_offset{-1};              // exclusive; -1: the epoch is not known
 };
 
+struct DeleteOutcome {
+  ErrorCode error = ErrorCode::kNone;
+  Offset low_watermark{-1};  // the first offset that is left
+};
+
 /// What all partitions of a broker share. Outlives them.
 struct PartitionServices {
   FileSystem& fs;
@@ -74,6 +82,8 @@ struct PartitionServices {
   std::function<void(const TopicPartition&, const Error&)> on_offline;
   /// A partition was deleted, whether offline or not. On the controller's thread.
   std::function<void(const TopicPartition&)> on_deleted;
+  /// The controller's, which sets it when it is made.
+  LogTrims* trims = nullptr;
 };
 
 /// Constructed anywhere; from then on only the thread of `shard` may call it, except where said.
@@ -88,6 +98,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // Any thread.
   [[nodiscard]] const TopicPartition& name() const { return name_; }
   [[nodiscard]] Shard& shard() const { return shard_; }
+  /// It was closed: its folder may belong to another partition by now.
+  [[nodiscard]] bool is_gone() const { return gone_.load(std::memory_order_acquire); }
 
   /// Whether it has a log. Also before the shard knows of it.
   [[nodiscard]] bool is_open() const { return log_ != nullptr; }
@@ -112,6 +124,15 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   /// OffsetForLeaderEpoch: where `asked` ended. `current` is what the client believes the leader epoch to be.
   [[nodiscard]] EpochEndOutcome epoch_end(LeaderEpoch asked, LeaderEpoch current) const;
+
+  /// DeleteRecords: what lies below `offset` (-1: the high watermark) goes. `done` is told once, when that is
+  /// durable and nothing below is served any more, or after `timeout` (REQUEST_TIMED_OUT: it may happen yet).
+  /// OFFSET_OUT_OF_RANGE above the high watermark. An offset that is gone already is no error.
+  void delete_records(Offset offset, Duration timeout, std::function<void(DeleteOutcome)> done);
+
+  /// Begins to remove what retention.ms and retention.bytes do not keep; see Log::retention_point. Cheap when nothing
+  /// is due, but for the first time, which reads the oldest segment's index.
+  void enforce_retention();
 
   /// Exclusive: what consumers may read. Needs a log.
   [[nodiscard]] Offset high_watermark() const;
@@ -146,6 +167,12 @@ class Partition : public std::enable_shared_from_this<Partition> {
     std::uint32_t slot;
   };
 
+  struct PendingDelete {
+    Offset offset;
+    MonoTime deadline;
+    std::function<void(DeleteOutcome)> done;
+  };
+
   [[nodiscard]] bool is_stale(LeaderEpoch epoch, ErrorCode& error) const;
   [[nodiscard]] AppendOutcome failed_append(const Error& error);
   void after_append(ByteView records, const AppendInfo& info);
@@ -158,12 +185,20 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void wake_readers();
   void watch_deadlines();
   void expire_acks();
+  void move_log_start(Offset offset);
+  void continue_at_front();
+  void on_log_start_noted(Offset offset, const Result<>& noted);
+  void complete_deletes();
+  void fail_deletes(ErrorCode error);
+  void expire_deletes();
   void go_offline(const Error& error);
 
   // constant
   const TopicPartition name_;
   Shard& shard_;
   PartitionServices& services_;
+
+  std::atomic<bool> gone_ = false;  // any thread
 
   // shard thread only
   TopicSettings settings_;
@@ -178,9 +213,12 @@ class Partition : public std::enable_shared_from_this<Partition> {
   bool flush_under_way_ = false;
   bool flush_queued_ = false;  // in the shard's list
   std::deque<PendingAck> pending_acks_;
+  std::vector<PendingDelete> pending_deletes_;
+  Offset wanted_log_start_{0};
+  bool log_start_under_way_ = false;  // being noted durably
   std::unordered_map<const ReadWaiter*, std::shared_ptr<ReadWaiter>> waiters_;
   std::unique_ptr<ShardTimer> flush_timer_;     // flush.ms
-  std::unique_ptr<ShardTimer> deadline_timer_;  // runs while there are pending acks
+  std::unique_ptr<ShardTimer> deadline_timer_;  // runs while there are pending acks or deletes
 };
 
 }  // namespace tributary

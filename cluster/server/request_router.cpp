@@ -9,6 +9,7 @@
 #include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_groups.h"
+#include "common/protocol/messages/delete_records.h"
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/describe_configs.h"
@@ -68,6 +69,7 @@ constexpr std::array kRoutes{
     route<ApiVersionsRequest>(handle_api_versions),
     route<CreateTopicsRequest>(handle_create_topics),
     route<DeleteTopicsRequest>(handle_delete_topics),
+    route<DeleteRecordsRequest>(handle_delete_records),
     route<InitProducerIdRequest>(handle_init_producer_id),
     route<OffsetForLeaderEpochRequest>(handle_offset_for_leader_epoch),
     route<DescribeConfigsRequest>(handle_describe_configs),

@@ -28,6 +28,8 @@ ServerMetrics::ServerMetrics(MetricsRegistry& registry)
       flush_rounds(registry.counter("tributary_broker_flush_rounds_total", "Rounds of grouped fdatasync calls")),
       flushed_tickets(registry.counter("tributary_broker_flush_requests_total",
                                        "Requests of logs to be made durable; more than rounds: they were grouped")),
+      removed_segments(registry.counter("tributary_broker_removed_segments_total",
+                                        "Segments removed by retention and DeleteRecords")),
       partitions(registry.gauge("tributary_broker_partitions", "Partitions that this broker serves")),
       offline_logs(registry.gauge("tributary_broker_offline_logs", "Partitions whose log is offline")),
       registry_(registry) {}

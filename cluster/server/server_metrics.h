@@ -25,6 +25,7 @@ class ServerMetrics {
   Histogram& produce_seconds;  // from the frame's arrival to its answer
   Counter& flush_rounds;
   Counter& flushed_tickets;
+  Counter& removed_segments;   // by retention and DeleteRecords
   Gauge& partitions;
   Gauge& offline_logs;
 

@@ -37,6 +37,14 @@ constexpr NumberConfig kNumbers[] = {
      [](TopicSettings& s, std::int64_t n) { s.log.limits.batch_bytes_max = static_cast<std::size_t>(n); },
      [](const TopicSettings& s) { return static_cast<std::int64_t>(s.log.limits.batch_bytes_max); },
      "the largest record batch that is taken, as it is stored"},
+    {"retention.bytes", Type::kLong, -1, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.retention.bytes = n; },
+     [](const TopicSettings& s) { return s.retention.bytes; },
+     "the oldest segment files are removed while a partition is at least so large without them; -1: never"},
+    {"retention.ms", Type::kLong, -1, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.retention.ms = n; },
+     [](const TopicSettings& s) { return s.retention.ms; },
+     "segment files are removed when their newest record is older; -1: never"},
     {"segment.bytes", Type::kInt, 1024, kInt32Max,
      [](TopicSettings& s, std::int64_t n) { s.log.segment_bytes = static_cast<std::uint32_t>(n); },
      [](const TopicSettings& s) -> std::int64_t { return s.log.segment_bytes; },
@@ -65,8 +73,6 @@ constexpr FixedConfig kFixed[] = {
     {"message.timestamp.type", "CreateTime", Type::kString, "records keep the time that their producer gave them"},
     {"min.insync.replicas", "1", Type::kInt, "a cluster of one broker has one replica"},
     {"preallocate", "false", Type::kBoolean, "segment files grow as they are written"},
-    {"retention.bytes", "-1", Type::kLong, "nothing is removed because of its size"},
-    {"retention.ms", "-1", Type::kLong, "nothing is removed because of its age"},
     {"unclean.leader.election.enable", "false", Type::kBoolean, "acknowledged records are never given up"},
 };
 
@@ -105,6 +111,7 @@ TopicSettings topic_defaults(const BrokerOptions& options) {
   settings.log.segment_bytes = static_cast<std::uint32_t>(options.segment_bytes);
   settings.log.segment_ms = options.segment_ms.count();
   settings.log.limits.batch_bytes_max = options.message_bytes_max;
+  settings.retention = {.ms = options.retention_ms, .bytes = options.retention_bytes};
   return settings;
 }
 

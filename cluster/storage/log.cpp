@@ -37,6 +37,7 @@ Result<std::unique_ptr<Log>> Log::open(FileSystem& fs, const Clock& clock,
   log->producers_ = std::move(recovered.producers);
   log->epochs_ = std::move(recovered.epochs);
   log->snapshots_ = std::move(recovered.snapshots);
+  log->durable_snapshot_ = recovered.durable_snapshot;
   log->log_start_offset_ = recovered.log_start_offset;
   log->log_end_offset_ = log->stable_offset_ = recovered.log_end_offset;
   log->recovery_ = std::move(recovered.report);
@@ -192,9 +193,9 @@ Result<LogSlice> Log::read(Offset from, std::uint32_t bytes_max, Offset below, b
 }
 
 Result<std::optional<TimestampOffset>> Log::offset_for_time(std::int64_t timestamp_ms, Offset below) {
-  for (std::size_t number = 0; number < segments_->size(); ++number) {
+  for (auto number = segments_->number_of(log_start_offset_); number < segments_->size(); ++number) {
     if (segments_->base_offset(number) >= below) break;
-    ASSIGN_OR_RETURN(const auto found, segments_->use(number).find_time(timestamp_ms, below));
+    ASSIGN_OR_RETURN(const auto found, segments_->use(number).find_time(timestamp_ms, log_start_offset_, below));
     if (found) return found;
   }
   return std::nullopt;
@@ -202,14 +203,14 @@ Result<std::optional<TimestampOffset>> Log::offset_for_time(std::int64_t timesta
 
 Result<std::optional<TimestampOffset>> Log::offset_of_max_timestamp(Offset below) {
   std::optional<TimestampOffset> best;
-  for (std::size_t number = 0; number < segments_->size(); ++number) {
-    ASSIGN_OR_RETURN(const auto largest, segments_->use(number).largest_timestamp(below));
+  for (auto number = segments_->number_of(log_start_offset_); number < segments_->size(); ++number) {
+    ASSIGN_OR_RETURN(const auto largest, segments_->use(number).largest_timestamp(log_start_offset_, below));
     if (largest && (!best || largest->timestamp_ms > best->timestamp_ms)) best = largest;
   }
   if (!best) return std::nullopt;
   auto& segment = segments_->use(segments_->number_of(best->offset));
   ASSIGN_OR_RETURN(const auto batch, segment.find(best->offset));
-  return segment.largest_record(batch);
+  return segment.largest_record(batch, log_start_offset_);
 }
 
 void Log::set_config(const LogConfig& config) {
@@ -228,7 +229,7 @@ std::size_t Log::segment_count() const { return segments_->size(); }
 // ---- Flushing ------------------------------------------------------------------------------------
 
 std::optional<FlushTicket> Log::begin_flush() {
-  if (offline_ || stable_offset_ == log_end_offset_) return std::nullopt;
+  if (offline_ || (stable_offset_ == log_end_offset_ && !wants_flush())) return std::nullopt;
   auto active = segments_->active().file();
   if (!active) {  // it is open since its first append, or since recovery
     go_offline(active.error());
@@ -253,7 +254,14 @@ void Log::complete_flush(const FlushTicket& ticket, const Result<>& synced) {
     return std::find(ticket.files.begin(), ticket.files.end(), file) != ticket.files.end();
   });
   if (!ticket.folder.empty() && ticket.id >= folder_dirty_since_ticket_) folder_dirty_since_ticket_ = 0;
+  note_durable_snapshots(ticket.id);
   write_pending_snapshots();
+}
+
+void Log::note_durable_snapshots(std::uint64_t ticket) {
+  for (const auto& snapshot : unsynced_snapshots_)
+    if (snapshot.ticket <= ticket) durable_snapshot_ = std::max(durable_snapshot_, snapshot.offset);
+  std::erase_if(unsynced_snapshots_, [&](const auto& snapshot) { return snapshot.ticket <= ticket; });
 }
 
 void Log::go_offline(const Error& error) {
@@ -271,7 +279,8 @@ void Log::write_pending_snapshots() {
     if (file) dirty_files_.push_back(*std::move(file));
   }
   pending_snapshots_.erase(pending_snapshots_.begin(), stable_end);
-  while (snapshots_.size() > kSnapshotsKept) {
+  // Not before a newer one is durable: the batches that would have to take its place may be removed.
+  while (snapshots_.size() > kSnapshotsKept && snapshots_.front() < durable_snapshot_) {
     (void)fs_.remove(folder_ + "/" + segment_file_name(snapshots_.front(), kSnapshotSuffix));
     snapshots_.erase(snapshots_.begin());
     mark_folder_dirty();
@@ -281,13 +290,18 @@ void Log::write_pending_snapshots() {
 Result<std::shared_ptr<File>> Log::write_snapshot(Offset offset, ByteView bytes) {
   const auto path = folder_ + "/" + segment_file_name(offset, kSnapshotSuffix);
   mark_folder_dirty();
-  ASSIGN_OR_RETURN(auto file, fs_.open(path, OpenMode::kTruncate));
+  const bool is_there = std::ranges::find(snapshots_, offset) != snapshots_.end();
+  // The same bytes over the same bytes: whatever a crash leaves of that, the snapshot is whole.
+  ASSIGN_OR_RETURN(auto file, fs_.open(path, is_there ? OpenMode::kCreate : OpenMode::kTruncate));
   const std::array parts{bytes};
   if (auto written = file->write_at(0, parts); !written) {
-    (void)fs_.remove(path);
+    if (!is_there) (void)fs_.remove(path);
     return tl::unexpected<Error>(written.error());
   }
+  ASSIGN_OR_RETURN(const auto size, file->size());
+  if (size > bytes.size()) RETURN_IF_ERROR(file->truncate(bytes.size()));
   if (snapshots_.empty() || snapshots_.back() < offset) snapshots_.push_back(offset);
+  unsynced_snapshots_.push_back({offset, next_ticket_id_});
   return file;
 }
 

@@ -25,6 +25,12 @@ struct LogConfig {
   BatchLimits limits;                           // max.message.bytes and what is checked
 };
 
+/// How much of a log is kept; -1: all.
+struct RetentionLimits {
+  std::int64_t ms = -1;     // retention.ms
+  std::int64_t bytes = -1;  // retention.bytes
+};
+
 struct AppendInfo {
   Offset base_offset{0};  // of the first batch
   Offset last_offset{0};  // inclusive, of the last batch
@@ -62,7 +68,7 @@ struct LogOpenOptions {
   LogConfig config;
   bool clean = false;              // the last stop was clean: trust the files' ends
   Offset recovery_point{0};        // exclusive: below it everything was durable
-  Offset log_start_offset{0};      // from the checkpoint
+  Offset log_start_offset{0};      // from the checkpoint: below it nothing is served again
 };
 
 class LeaderEpochs;
@@ -85,8 +91,9 @@ class Log {
   /// dense offsets); the first bad one and all behind it is cut off, for it was never acknowledged.
   /// Indexes and producer state are rebuilt.
   /// kCorrupt, naming file and position, if a batch below the durable point is damaged or missing:
-  /// acknowledged records are never cut off silently. The durable point is the larger one of
-  /// `recovery_point` and the offset of the newest valid producer snapshot.
+  /// acknowledged records are never cut off silently. The durable point is the largest one of
+  /// `recovery_point`, `log_start_offset` and the offset of the newest valid producer snapshot.
+  /// What is left of segments whose removal a crash cut short is removed.
   [[nodiscard]] static Result<std::unique_ptr<Log>> open(FileSystem& fs, const Clock& clock,
                                                          const LogOpenOptions& options);
   Log(const Log&) = delete;
@@ -116,10 +123,11 @@ class Log {
   [[nodiscard]] Result<LogSlice> read(Offset from, std::uint32_t bytes_max, Offset below,
                                       bool at_least_one_batch);
 
-  /// The first record whose timestamp is at least `timestamp_ms`, among those below `below`.
+  /// The first record whose timestamp is at least `timestamp_ms`, in [log_start_offset, below).
   [[nodiscard]] Result<std::optional<TimestampOffset>> offset_for_time(std::int64_t timestamp_ms,
                                                                        Offset below);
-  /// The record with the largest timestamp among those below `below` (KIP-734); the first of equals.
+  /// The record with the largest timestamp in [log_start_offset, below) (KIP-734); the first of equals.
+  /// A batch that the log start offset cuts is compared by its own maximum.
   [[nodiscard]] Result<std::optional<TimestampOffset>> offset_of_max_timestamp(Offset below);
 
   [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
@@ -137,10 +145,13 @@ class Log {
   [[nodiscard]] const std::optional<Error>& offline() const { return offline_; }
 
   /// A segment was closed since the last flush: files stay open, and a snapshot in memory, until the next.
-  [[nodiscard]] bool wants_flush() const { return !pending_snapshots_.empty(); }
+  /// Or segments wait for a snapshot to be durable: see prepare_removal.
+  [[nodiscard]] bool wants_flush() const {
+    return !pending_snapshots_.empty() || (removal_waits_ && !unsynced_snapshots_.empty());
+  }
 
-  /// Nothing if all is stable or the log is offline. Several tickets may be outstanding; completing a
-  /// later one covers the earlier ones. A ticket that is never completed only delays stable_offset.
+  /// Nothing if all is stable and no flush is wanted, or the log is offline. Several tickets may be
+  /// outstanding; completing a later one covers the earlier ones. A ticket that is never completed only delays stable_offset.
   [[nodiscard]] std::optional<FlushTicket> begin_flush();
   /// `synced` is the flusher's verdict. Moves stable_offset, or takes the log offline.
   void complete_flush(const FlushTicket& ticket, const Result<>& synced);
@@ -148,6 +159,42 @@ class Log {
   /// Goes by `config` from the next append on; `producers_max` stays as it was at open. Segments that are
   /// there already are left as they are.
   void set_config(const LogConfig& config);
+
+  // ---- The front: retention and DeleteRecords ----
+  //
+  // The order on disk: the new log start offset is noted durably by the caller (LogDirectory); only then
+  // raise_log_start; then files go, once a durable producer snapshot knows the producers of their batches.
+  // At every moment of it a crash leaves a log that opens.
+
+  /// Up to where the log is more than `limits` ask to keep: whole segments from the front whose newest
+  /// record is older than limits.ms at `now_ms`, or without which the log is still limits.bytes large.
+  /// Never above stable_offset(); log_end_offset() if the active segment is old, too, and all is stable.
+  /// A segment's time is its largest timestamp; where that is in the future or there is none, the
+  /// time of its last append, so that a bad clock does not keep it for ever.
+  [[nodiscard]] Result<Offset> retention_point(const RetentionLimits& limits, WallMs now_ms);
+
+  /// Closes the active segment, unless it is empty, so that it can be removed. Like an append (of which
+  /// nothing comes), also in its errors.
+  [[nodiscard]] Result<> start_new_segment();
+
+  /// What lies below `offset` is not served any more. `offset` is at most stable_offset(), and durably noted:
+  /// the next open must be given it. Lower ones than the present one are ignored.
+  void raise_log_start(Offset offset);
+
+  /// Some segment lies wholly below the log start offset.
+  [[nodiscard]] bool has_removable_segments() const;
+  /// Takes a producer snapshot for the files to wait for, unless one is there or under way: wants_flush() until
+  /// it is durable. Call it again when it came to nothing (a full disk).
+  void prepare_removal();
+  struct RemovableFiles {
+    std::size_t segments = 0;
+    std::vector<std::string> paths;
+  };
+  /// Forgets the segments that lie wholly below the log start offset, and gives the paths of their files for
+  /// the caller to remove, in any order and on any thread, before another log is opened under this folder's name.
+  /// Some may not exist. What is not removed in this life is removed by the next open. Slices that were given
+  /// out stay readable. Nothing as long as no durable snapshot outlives the segments.
+  [[nodiscard]] RemovableFiles take_removable_files();
 
   /// Begin, sync on this thread (blocks), complete.
   [[nodiscard]] Result<> flush();
@@ -162,6 +209,10 @@ class Log {
     Offset offset{0};
     Bytes bytes;
   };
+  struct UnsyncedSnapshot {
+    Offset offset{0};
+    std::uint64_t ticket = 0;  // the first one that makes it durable
+  };
 
   Log(FileSystem& fs, const Clock& clock, const LogOpenOptions& options);
 
@@ -170,6 +221,7 @@ class Log {
   [[nodiscard]] Result<> make_room(const Plan& plan);
   [[nodiscard]] Result<> roll();
   void write_pending_snapshots();
+  void note_durable_snapshots(std::uint64_t ticket);
   [[nodiscard]] Result<std::shared_ptr<File>> write_snapshot(Offset offset, ByteView bytes);
   void mark_folder_dirty() { folder_dirty_since_ticket_ = next_ticket_id_; }
   void go_offline(const Error& error);
@@ -194,6 +246,9 @@ class Log {
   // rolled, and written when that segment is stable.
   std::vector<PendingSnapshot> pending_snapshots_;
   std::vector<Offset> snapshots_;  // on file, rising
+  std::vector<UnsyncedSnapshot> unsynced_snapshots_;
+  Offset durable_snapshot_{0};     // the newest one that a power cut leaves; 0: none is known
+  bool removal_waits_ = false;     // segments are kept for want of a durable snapshot
 
   // What the next ticket must sync besides the active segment.
   std::vector<std::shared_ptr<File>> dirty_files_;

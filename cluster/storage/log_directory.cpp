@@ -52,7 +52,7 @@ Result<> LogDirectory::prepare(const LogDirectoryOptions& options) {
   }
   ASSIGN_OR_RETURN(const auto names, fs_.list(folder_));
   RETURN_IF_ERROR(check_identity(options, names));
-  ASSIGN_OR_RETURN(log_start_offsets_, load_checkpoint(std::string(kLogStartOffsets)));
+  ASSIGN_OR_RETURN(log_starts_, load_checkpoint(std::string(kLogStartOffsets)));
   ASSIGN_OR_RETURN(recovery_points_, load_checkpoint(std::string(kRecoveryPoints)));
   // A deletion's rename must be durable before its files go: else a power cut brings back half a partition.
   if (std::ranges::any_of(names, [](const auto& name) { return is_deleted_folder_name(name); }))
@@ -173,9 +173,9 @@ Result<OffsetCheckpoint> LogDirectory::load_checkpoint(const std::string& name) 
 
 /// A partition that is created again under an old name must not find the old one's point.
 Result<> LogDirectory::forget_points_of_missing() {
-  const auto forgotten = std::erase_if(
-      recovery_points_, [this](const auto& point) { return !untouched_.contains(point.first); });
-  return forgotten > 0 ? write_checkpoint() : Result<>{};
+  const auto is_missing = [this](const auto& point) { return !untouched_.contains(point.first); };
+  if (std::erase_if(recovery_points_, is_missing) > 0) RETURN_IF_ERROR(write_checkpoint());
+  return std::erase_if(log_starts_, is_missing) > 0 ? raise_log_starts({}) : Result<>{};
 }
 
 // ---- Partitions ----------------------------------------------------------------------------------
@@ -218,10 +218,10 @@ Result<std::unique_ptr<Log>> LogDirectory::open_folder(const TopicPartition& par
   LogOpenOptions options;
   options.folder = path_of(partition_folder_name(partition));
   options.config = config;
-  const auto log_start = log_start_offsets_.find(partition);
-  if (log_start != log_start_offsets_.end()) options.log_start_offset = log_start->second;
   {
     const std::lock_guard lock(mutex_);
+    const auto log_start = log_starts_.find(partition);
+    if (log_start != log_starts_.end()) options.log_start_offset = log_start->second;
     options.clean = untouched_.erase(partition) > 0 && was_clean_;
     const auto point = recovery_points_.find(partition);
     if (point != recovery_points_.end()) options.recovery_point = point->second;
@@ -255,6 +255,7 @@ void LogDirectory::forget(const TopicPartition& partition) {
   untouched_.erase(partition);
   opened_.erase(partition);
   if (recovery_points_.erase(partition) > 0) stale_points_.insert(partition);
+  if (log_starts_.erase(partition) > 0) stale_starts_.insert(partition);
 }
 
 /// What partition.metadata says; nothing if it is missing or damaged.
@@ -292,13 +293,45 @@ Result<> LogDirectory::write_checkpoint() {
   return {};
 }
 
-/// Else a crash after its creation would find a new partition's end below the old one's durable point.
-Result<> LogDirectory::forget_point_on_file(const TopicPartition& partition) {
+namespace {
+
+void raise(OffsetCheckpoint& offsets, const OffsetCheckpoint& raised) {
+  for (const auto& [partition, offset] : raised) {
+    auto& noted = offsets.try_emplace(partition, offset).first->second;
+    noted = std::max(noted, offset);
+  }
+}
+
+}  // namespace
+
+/// In memory only when it is on disk: what failed was not raised, and is not written with the next one.
+Result<> LogDirectory::raise_log_starts(const OffsetCheckpoint& raised) {
+  const std::lock_guard writer(checkpoint_mutex_);
+  OffsetCheckpoint starts;
+  std::set<TopicPartition> left_out;
   {
     const std::lock_guard lock(mutex_);
-    if (!stale_points_.contains(partition)) return {};
+    starts = log_starts_;
+    left_out = stale_starts_;
   }
-  return write_checkpoint();
+  raise(starts, raised);
+  RETURN_IF_ERROR(write_file_atomically(fs_, path_of(kLogStartOffsets), as_bytes(render_offset_checkpoint(starts))));
+  const std::lock_guard lock(mutex_);
+  raise(log_starts_, raised);
+  for (const auto& partition : left_out) stale_starts_.erase(partition);
+  return {};
+}
+
+/// Else a crash after its creation would find a new partition's end below the old one's durable point.
+Result<> LogDirectory::forget_point_on_file(const TopicPartition& partition) {
+  bool stale_point = false, stale_start = false;
+  {
+    const std::lock_guard lock(mutex_);
+    stale_point = stale_points_.contains(partition);
+    stale_start = stale_starts_.contains(partition);
+  }
+  if (stale_point) RETURN_IF_ERROR(write_checkpoint());
+  return stale_start ? raise_log_starts({}) : Result<>{};
 }
 
 Result<> LogDirectory::mark_clean_shutdown() {

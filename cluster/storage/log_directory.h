@@ -5,7 +5,7 @@
 //   .lock                                held while a broker runs
 //   .kafka_cleanshutdown                 present only after a clean stop
 //   recovery-point-offset-checkpoint     per partition: below it all is durable
-//   log-start-offset-checkpoint          per partition: read, not written yet
+//   log-start-offset-checkpoint          per partition: below it nothing is served, and segments may be gone
 //   <topic>-<partition>/                 see log.h; with partition.metadata (topic id)
 //   <topic>-<partition>.<id>-delete/     a deleted partition whose removal goes on at the next start
 
@@ -61,7 +61,7 @@ class LogDirectory {
 
   /// Creates the folder with its partition.metadata, durably (blocks on syncs), and opens the log.
   /// kAlreadyExists. If it never returns, the partition is found at the next open, empty, or not at all.
-  /// Writes the checkpoint first if that may still hold the point of a removed partition of this name.
+  /// Writes the checkpoints first if they may still hold the points of a removed partition of this name.
   [[nodiscard]] Result<std::unique_ptr<Log>> create_log(const TopicPartition& partition,
                                                         const Uuid& topic_id,
                                                         const LogConfig& config);
@@ -81,6 +81,11 @@ class LogDirectory {
   /// Writes the noted points (blocks on syncs). Call it every few seconds: what lies between the
   /// written point and the end is where a damaged batch counts as a torn write after a crash.
   [[nodiscard]] Result<> write_checkpoint();
+
+  /// Notes durably where these partitions start (blocks on syncs); offsets below the noted ones are ignored.
+  /// If it fails or never returns, the next open finds all as before or all as given. Not while one of these
+  /// partitions is being removed.
+  [[nodiscard]] Result<> raise_log_starts(const OffsetCheckpoint& raised);
 
   /// After every log's close_cleanly() and set_recovery_point(): writes the checkpoint and the marker
   /// (blocks). Leave it out if one log did not close cleanly: the next open recovers.
@@ -116,17 +121,18 @@ class LogDirectory {
   bool was_clean_ = false;
   std::vector<FoundPartition> found_;
   std::vector<std::string> warnings_;
-  OffsetCheckpoint log_start_offsets_;
   std::optional<FolderLock> lock_;
 
   // under mutex_
   std::mutex mutex_;
   OffsetCheckpoint recovery_points_;
+  OffsetCheckpoint log_starts_;            // without those that start with offset 0
   std::set<TopicPartition> untouched_;     // not opened since the stop
   std::set<TopicPartition> opened_;        // or created, also in vain; and not removed
   std::set<TopicPartition> stale_points_;  // removed, but the checkpoint on file may hold their points
+  std::set<TopicPartition> stale_starts_;  // the same of the log start offsets and their checkpoint
 
-  std::mutex checkpoint_mutex_;  // one writer of the checkpoint file at a time; taken before mutex_
+  std::mutex checkpoint_mutex_;  // one writer of the checkpoint files at a time; taken before mutex_
 };
 
 }  // namespace tributary

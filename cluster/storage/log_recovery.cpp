@@ -1,6 +1,7 @@
 #include "cluster/storage/log_recovery.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "cluster/storage/folder_names.h"
@@ -26,6 +27,8 @@ class LogRecovery {
  private:
   [[nodiscard]] Result<> take_inventory();
   [[nodiscard]] Result<> load_snapshot();
+  [[nodiscard]] Result<> finish_removals();
+  [[nodiscard]] Result<> make_snapshot_durable();
   [[nodiscard]] Result<> open_segments();
   [[nodiscard]] Result<bool> trust_clean_stop();
   [[nodiscard]] Result<> scan_from_durable_point();
@@ -43,13 +46,15 @@ class LogRecovery {
     return folder_ + "/" + segment_file_name(base_offset, suffix);
   }
   [[nodiscard]] std::string was_durable() const {
-    return fmt::format("records below offset {} were acknowledged", durable_);
+    return fmt::format("records below offset {} were acknowledged", acknowledged());
   }
+  /// A log starts at most where it was durable to, but perhaps within a batch.
+  [[nodiscard]] Offset acknowledged() const { return std::max(durable_, log_.log_start_offset); }
 
   FileSystem& fs_;
   const std::string folder_;
   const LogConfig& config_;
-  Offset durable_;  // exclusive: what lies below must be there
+  Offset durable_;  // exclusive: what lies below must be there; the end of a batch
   RecoveredLog log_;
 
   std::set<Offset> log_files_;
@@ -64,6 +69,7 @@ class LogRecovery {
 Result<RecoveredLog> LogRecovery::run(bool clean) {
   RETURN_IF_ERROR(take_inventory());
   RETURN_IF_ERROR(load_snapshot());
+  RETURN_IF_ERROR(finish_removals());
   epochs_complete_ = log_.epochs->load();
   RETURN_IF_ERROR(open_segments());
   replay_from_ = epochs_complete_ ? producers_from_ : Offset(0);
@@ -121,6 +127,32 @@ Result<> LogRecovery::load_snapshot() {
     }
     RETURN_IF_ERROR(fs_.remove(path));
   }
+  return {};
+}
+
+/// Any of the segments below the log start offset may be gone already, those between two others, too; none
+/// that no durable snapshot outlived. So the others below the snapshot go as well.
+Result<> LogRecovery::finish_removals() {
+  const auto below = std::min(log_.log_start_offset, producers_from_);
+  const auto is_removed = [&] { return log_files_.size() > 1 && *std::next(log_files_.begin()) <= below; };
+  if (!is_removed()) return {};
+  RETURN_IF_ERROR(make_snapshot_durable());
+  for (; is_removed(); log_files_.erase(log_files_.begin()))
+    for (const auto suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kLogSuffix})
+      (void)fs_.remove(path_of(*log_files_.begin(), suffix));  // what stays is tried again by the next open
+  return {};
+}
+
+/// It may be in the page cache only. Written again over itself, and not only synced: see make_durable.
+Result<> LogRecovery::make_snapshot_durable() {
+  const auto path = path_of(producers_from_, kSnapshotSuffix);
+  ASSIGN_OR_RETURN(const auto bytes, read_file(fs_, path, kSnapshotBytesMax));
+  ASSIGN_OR_RETURN(const auto file, fs_.open(path, OpenMode::kReadWrite));
+  const std::array parts{ByteView(bytes)};
+  RETURN_IF_ERROR(file->write_at(0, parts));
+  RETURN_IF_ERROR(file->sync_data());
+  RETURN_IF_ERROR(fs_.sync_directory(folder_));
+  log_.durable_snapshot = producers_from_;
   return {};
 }
 
@@ -184,7 +216,7 @@ Result<bool> LogRecovery::scan_segment(std::size_t number) {
   const auto expected = log_.log_end_offset;
   if (segment.base_offset() != expected) {
     const auto reason = fmt::format("{}: the log before it ends with offset {}", segment.path(), expected);
-    if (expected < durable_)
+    if (expected < acknowledged())
       return fail(Errc::kCorrupt, fmt::format("{}, but {}", reason, was_durable()));
     RETURN_IF_ERROR(remove_segments(number, reason));
     return false;
@@ -207,7 +239,7 @@ Result<bool> LogRecovery::scan_segment(std::size_t number) {
                                   segment.size_bytes(), segment.end_offset(), result.bad->message);
   // The next segment begins where this one's records end: what lies between was never acknowledged.
   const bool complete = !last && log_.segments->base_offset(number + 1) == segment.end_offset();
-  if (segment.end_offset() < durable_ && !complete)
+  if (segment.end_offset() < acknowledged() && !complete)
     return fail(Errc::kCorrupt, fmt::format("{}; {}", reason, was_durable()));
   log_.report.bytes_cut += result.file_bytes - segment.size_bytes();
   keep_reason(reason);
@@ -234,12 +266,9 @@ Result<> LogRecovery::remove_segments(std::size_t from, const std::string& reaso
 
 Result<> LogRecovery::check_end() {
   const auto end = log_.log_end_offset;
-  if (end < durable_)
+  if (end < acknowledged())
     return fail(Errc::kCorrupt, fmt::format("{} ends with offset {}, but {}",
                                             log_.segments->active().path(), end, was_durable()));
-  if (end < log_.log_start_offset)
-    return fail(Errc::kCorrupt, fmt::format("{} ends with offset {}, below the log start offset {}",
-                                            log_.segments->active().path(), end, log_.log_start_offset));
   return {};
 }
 

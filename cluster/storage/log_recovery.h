@@ -12,6 +12,7 @@ struct RecoveredLog {
   std::unique_ptr<ProducerStates> producers;
   std::unique_ptr<LeaderEpochs> epochs;
   std::vector<Offset> snapshots;  // on file and valid, rising
+  Offset durable_snapshot{0};     // the newest one that was made durable here; 0: none
   Offset log_start_offset{0};
   Offset log_end_offset{0};       // all below is durable
   RecoveryReport report;

@@ -102,13 +102,18 @@ class Segment {
   /// lies below `below`; first.position if there is none.
   [[nodiscard]] Result<End> end_of_run(const StoredBatch& first, std::uint64_t bytes_max, Offset below);
 
-  /// The first record at or after `timestamp_ms`, below `below`.
-  [[nodiscard]] Result<std::optional<TimestampOffset>> find_time(std::int64_t timestamp_ms, Offset below);
-  /// The largest timestamp of the batches below `below`, and the last offset of the first batch that
-  /// has it.
-  [[nodiscard]] Result<std::optional<TimestampOffset>> largest_timestamp(Offset below);
-  /// The first record with the largest timestamp within one batch.
-  [[nodiscard]] Result<std::optional<TimestampOffset>> largest_record(const StoredBatch& batch);
+  /// The first record at or after `timestamp_ms` with an offset in [from, below).
+  [[nodiscard]] Result<std::optional<TimestampOffset>> find_time(std::int64_t timestamp_ms, Offset from,
+                                                                 Offset below);
+  /// The largest timestamp of the batches that have offsets in [from, below), and the last offset of the
+  /// first batch that has it.
+  [[nodiscard]] Result<std::optional<TimestampOffset>> largest_timestamp(Offset from, Offset below);
+  /// The first record with the largest timestamp within one batch, among those at or above `from`.
+  [[nodiscard]] Result<std::optional<TimestampOffset>> largest_record(const StoredBatch& batch, Offset from);
+
+  /// What retention goes by: the largest timestamp of its records; or, where that lies in the future of
+  /// `now_ms` or no record has one, the time of the last append (as the file notes it).
+  [[nodiscard]] Result<WallMs> retention_time(WallMs now_ms);
 
  private:
   [[nodiscard]] Result<ScanResult> scan_up_to(std::uint64_t bytes_max, ScanCheck check,
@@ -122,7 +127,8 @@ class Segment {
   [[nodiscard]] Result<std::optional<StoredBatch>> batch_at(const OffsetEntry& entry);
   [[nodiscard]] Result<std::optional<StoredBatch>> time_search_start(std::int64_t timestamp_ms);
   [[nodiscard]] Result<std::optional<TimestampOffset>> first_record_at(const StoredBatch& batch,
-                                                                       std::int64_t timestamp_ms);
+                                                                       std::int64_t timestamp_ms,
+                                                                       Offset from);
   [[nodiscard]] Result<Bytes> read_batch(const StoredBatch& batch);
   [[nodiscard]] Offset offset_of(std::int32_t relative) const { return base_offset_ + relative; }
   [[nodiscard]] tl::unexpected<Error> corrupt_at(std::uint64_t position, const Error& why) const;

@@ -37,10 +37,22 @@ class SegmentList {
     return after == segments_.begin() ? 0 : static_cast<std::size_t>(after - segments_.begin()) - 1;
   }
 
+  /// The segment with this number, for a look that leaves open what was open before; then leave() it.
+  [[nodiscard]] Segment& visit(std::size_t number) { return *segments_[number]; }
+  void leave(std::size_t number) {
+    if (number != used_ && number + 1 < segments_.size()) segments_[number]->release_file();
+  }
+
   [[nodiscard]] Offset base_offset(std::size_t number) const { return segments_[number]->base_offset(); }
 
   /// Drops the segments from this number on (not the files).
   void truncate(std::size_t number) { segments_.resize(number); }
+
+  /// Drops the first `count` segments (not the files); one at least is left.
+  void drop_front(std::size_t count) {
+    segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
+    used_ = used_ > count ? used_ - count : 0;
+  }
 
   [[nodiscard]] std::uint64_t known_bytes() const {
     std::uint64_t bytes = 0;

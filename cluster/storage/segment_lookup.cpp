@@ -1,5 +1,6 @@
 // Segment's lookups: every index entry is checked against the log before it is believed.
 
+#include <algorithm>
 #include <limits>
 
 #include "cluster/storage/segment.h"
@@ -109,8 +110,8 @@ namespace {
 
 /// For a batch that cannot be looked into: brokers take compressed batches unopened, so a producer may have sent one
 /// that does not decompress. It must not stand in the way of searches for ever.
-TimestampOffset by_header(const StoredBatch& batch) {
-  return {batch.header.max_timestamp_ms, batch.header.base_offset};
+TimestampOffset by_header(const StoredBatch& batch, Offset from) {
+  return {batch.header.max_timestamp_ms, std::max(batch.header.base_offset, from)};
 }
 
 }  // namespace
@@ -129,7 +130,8 @@ Result<std::optional<StoredBatch>> Segment::time_search_start(std::int64_t times
   return batch;
 }
 
-Result<std::optional<TimestampOffset>> Segment::find_time(std::int64_t timestamp_ms, Offset below) {
+Result<std::optional<TimestampOffset>> Segment::find_time(std::int64_t timestamp_ms, Offset from,
+                                                          Offset below) {
   RETURN_IF_ERROR(ensure_loaded());
   if (size_bytes_ == 0 || largest_.timestamp_ms < timestamp_ms) return std::nullopt;
   ASSIGN_OR_RETURN(auto start, time_search_start(timestamp_ms));
@@ -144,40 +146,41 @@ Result<std::optional<TimestampOffset>> Segment::find_time(std::int64_t timestamp
     const auto batch = scanner.next();
     if (!batch) return corrupt_at(scanner.position(), batch.error());
     if (!*batch || (*batch)->header.base_offset >= below) return std::nullopt;
-    if ((*batch)->header.max_timestamp_ms < timestamp_ms) continue;
-    ASSIGN_OR_RETURN(const auto found, first_record_at(**batch, timestamp_ms));
+    if ((*batch)->header.max_timestamp_ms < timestamp_ms || (*batch)->header.last_offset() < from) continue;
+    ASSIGN_OR_RETURN(const auto found, first_record_at(**batch, timestamp_ms, from));
     if (found && found->offset >= below) return std::nullopt;
-    if (found) return found;  // else the header's maximum was wrong: a producer wrote it
+    if (found) return found;  // else it lies below `from`, or a producer wrote a wrong maximum
   }
 }
 
 Result<std::optional<TimestampOffset>> Segment::first_record_at(const StoredBatch& batch,
-                                                                std::int64_t timestamp_ms) {
+                                                                std::int64_t timestamp_ms, Offset from) {
   ASSIGN_OR_RETURN(const auto bytes, read_batch(batch));
   auto reader = RecordReader::open(bytes, config_.limits.decompressed_bytes_max);
-  if (!reader) return by_header(batch);
+  if (!reader) return by_header(batch, from);
   RecordView record;
   while (true) {
     const auto more = reader->next(record);
-    if (!more) return by_header(batch);
+    if (!more) return by_header(batch, from);
     if (!*more) return std::nullopt;
-    if (record.timestamp_ms >= timestamp_ms)
+    if (record.timestamp_ms >= timestamp_ms && record.offset >= from)
       return TimestampOffset{record.timestamp_ms, record.offset};
   }
 }
 
-Result<std::optional<TimestampOffset>> Segment::largest_timestamp(Offset below) {
+Result<std::optional<TimestampOffset>> Segment::largest_timestamp(Offset from, Offset below) {
   RETURN_IF_ERROR(ensure_loaded());
-  if (size_bytes_ == 0 || below <= base_offset_ || largest_.timestamp_ms == kNoTimestamp)
+  from = std::max(from, base_offset_);
+  if (size_bytes_ == 0 || below <= from || from >= end_offset_ || largest_.timestamp_ms == kNoTimestamp)
     return std::nullopt;
-  if (offset_of(largest_.relative_offset) < below)
+  if (offset_of(largest_.relative_offset) >= from && offset_of(largest_.relative_offset) < below)
     return TimestampOffset{largest_.timestamp_ms, offset_of(largest_.relative_offset)};
 
   ASSIGN_OR_RETURN(const auto entry, time_index_.last_where([&](const TimeEntry& e) {
     return offset_of(e.relative_offset) < below;
   }));
-  const bool usable = entry && entry->relative_offset >= 0;
-  ASSIGN_OR_RETURN(const auto start, find(usable ? offset_of(entry->relative_offset) : base_offset_));
+  const bool usable = entry && offset_of(entry->relative_offset) >= from;
+  ASSIGN_OR_RETURN(const auto start, find(usable ? offset_of(entry->relative_offset) : from));
   ASSIGN_OR_RETURN(const auto log, file());
   BatchScanner scanner(*log, start.position, size_bytes_, ScanCheck::kHeaders);
   std::optional<TimestampOffset> best;
@@ -191,19 +194,27 @@ Result<std::optional<TimestampOffset>> Segment::largest_timestamp(Offset below) 
   }
 }
 
-Result<std::optional<TimestampOffset>> Segment::largest_record(const StoredBatch& batch) {
+Result<std::optional<TimestampOffset>> Segment::largest_record(const StoredBatch& batch, Offset from) {
   ASSIGN_OR_RETURN(const auto bytes, read_batch(batch));
   auto reader = RecordReader::open(bytes, config_.limits.decompressed_bytes_max);
-  if (!reader) return by_header(batch);
+  if (!reader) return by_header(batch, from);
   std::optional<TimestampOffset> best;
   RecordView record;
   while (true) {
     const auto more = reader->next(record);
-    if (!more) return by_header(batch);
+    if (!more) return by_header(batch, from);
     if (!*more) return best;
+    if (record.offset < from) continue;
     if (!best || record.timestamp_ms > best->timestamp_ms)
       best = TimestampOffset{record.timestamp_ms, record.offset};
   }
+}
+
+Result<WallMs> Segment::retention_time(WallMs now_ms) {
+  RETURN_IF_ERROR(ensure_loaded());
+  if (largest_.timestamp_ms >= 0 && largest_.timestamp_ms <= now_ms) return largest_.timestamp_ms;
+  ASSIGN_OR_RETURN(const auto log, file());
+  return log->modified_ms();
 }
 
 }  // namespace tributary

@@ -10,6 +10,7 @@
 
 #include "common/base/result.h"
 #include "common/bytes/bytes.h"
+#include "common/env/clock.h"
 
 namespace tributary {
 
@@ -36,6 +37,12 @@ class File {
   [[nodiscard]] virtual Result<> truncate(std::uint64_t size) = 0;
 
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
+
+  /// When it was last written to, by the wall clock. Survives a power cut once synced.
+  /// kUnsupported where there is no such note.
+  [[nodiscard]] virtual Result<WallMs> modified_ms() const {
+    return fail(Errc::kUnsupported, "this file does not know when it was written");
+  }
 
   /// The descriptor, for sendfile; -1 where there is none (simulated files).
   [[nodiscard]] virtual int native_handle() const { return -1; }

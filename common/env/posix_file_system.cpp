@@ -82,6 +82,12 @@ class PosixFile final : public File {
     return static_cast<std::uint64_t>(status.st_size);
   }
 
+  Result<WallMs> modified_ms() const override {
+    struct stat status {};
+    if (::fstat(descriptor_, &status) != 0) return fail_errno("cannot stat " + path_);
+    return WallMs{status.st_mtim.tv_sec} * 1000 + status.st_mtim.tv_nsec / 1'000'000;
+  }
+
   int native_handle() const override { return descriptor_; }
 
  private:

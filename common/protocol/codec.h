@@ -17,11 +17,11 @@ void write_response_header(Encoder& encoder, ApiKey api, std::int32_t correlatio
 [[nodiscard]] Result<ByteView> skip_response_header(ByteView frame, ApiKey api, bool flexible);
 
 template <Message M>
-Result<M> decode_body(ByteView body, std::int16_t version) {
+Result<M> decode_body(ByteView body, std::int16_t version, Leftover leftover) {
   Decoder decoder(body, version, M::flexible.contains(version));
   M message;
   decoder.structure(message);
-  RETURN_IF_ERROR(decoder.finish(M::name));
+  RETURN_IF_ERROR(decoder.finish(M::name, leftover));
   return message;
 }
 
@@ -32,7 +32,7 @@ Result<Request> decode_request(ByteView body, std::int16_t version) {
   if (!Request::valid.contains(version)) {
     return detail::version_not_valid(Request::name, version, Request::valid);
   }
-  return detail::decode_body<Request>(body, version);
+  return detail::decode_body<Request>(body, version, Leftover::kIgnored);
 }
 
 template <Message Response>
@@ -42,7 +42,7 @@ Result<Response> decode_response(ByteView frame, std::int16_t version) {
   }
   ASSIGN_OR_RETURN(const ByteView body, detail::skip_response_header(frame, Response::api,
                                                                      Response::flexible.contains(version)));
-  return detail::decode_body<Response>(body, version);
+  return detail::decode_body<Response>(body, version, Leftover::kRefused);
 }
 
 template <RequestMessage Request>

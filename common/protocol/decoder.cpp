@@ -2,8 +2,8 @@
 
 namespace tributary {
 
-Result<> Decoder::finish(std::string_view name) {
-  if (ok() && reader_.remaining() > 0) {
+Result<> Decoder::finish(std::string_view name, Leftover leftover) {
+  if (ok() && reader_.remaining() > 0 && leftover == Leftover::kRefused) {
     return tributary::fail(Errc::kCorrupt,
                            fmt::format("{} v{}: {} bytes are left over after byte {}", name, version_,
                                        reader_.remaining(), reader_.position()));

@@ -9,6 +9,8 @@
 
 namespace tributary {
 
+enum class Leftover { kRefused, kIgnored };  // bytes behind the last field
+
 /// Reads one body from a view that must outlive the decoded message. The first error sticks.
 /// Lengths and counts are checked against the bytes that are left, and against kDecodedBytesMax, before
 /// anything is allocated for them.
@@ -20,8 +22,8 @@ class Decoder {
   template <class S>
   void structure(S& value);
 
-  /// Success if all was read and nothing is left; otherwise the error, with name, version, path and byte.
-  [[nodiscard]] Result<> finish(std::string_view name);
+  /// Success if all was read and, where that is refused, nothing is left; otherwise the error, with name, version, path and byte.
+  [[nodiscard]] Result<> finish(std::string_view name, Leftover leftover);
 
  private:
   friend class FieldDecoder;

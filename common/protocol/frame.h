@@ -58,12 +58,13 @@ inline constexpr std::size_t kDecodedBytesMax = 64u << 20;
 /// The body of a request, as split off by parse_request_header. Views in the result point into `body`.
 /// kUnsupported if `version` is outside Request::valid, kTooLarge over kDecodedBytesMax, otherwise
 /// kCorrupt with the message's name, the field's path ("field 3[0].1": the second field of the first
-/// element of the fourth) and the byte in the body. Bytes left over are an error.
+/// element of the fourth) and the byte in the body. Bytes left over are ignored, as Kafka does: librdkafka 2.16 asks for
+/// the metadata of all topics with a count of four bytes where one would do.
 template <RequestMessage Request>
 [[nodiscard]] Result<Request> decode_request(ByteView body, std::int16_t version);
 
-/// A whole response frame, header included; errors and views as in decode_request. The caller has matched
-/// the correlation id.
+/// A whole response frame, header included; errors and views as in decode_request, but bytes left over are an
+/// error. The caller has matched the correlation id.
 template <Message Response>
 [[nodiscard]] Result<Response> decode_response(ByteView frame, std::int16_t version);
 

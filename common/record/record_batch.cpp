@@ -63,7 +63,8 @@ Result<> check_producer_rules(const BatchHeader& header) {
   if (header.control()) return refused("control batches are the broker's to write");
   if (header.timestamp_type() != TimestampType::kCreateTime)
     return refused("log append time is the broker's to set");
-  const bool none = header.producer_id == kNoProducerId && header.base_sequence == kNoSequence;
+  // Without a producer id the other two mean nothing: kafkajs sends 0.
+  const bool none = header.producer_id == kNoProducerId;
   const bool all = header.producer_id.value() >= 0 && header.producer_epoch.value() >= 0 &&
                    header.base_sequence.value() >= 0;
   if (!none && !all)

@@ -90,8 +90,7 @@ struct BatchLimits {
 
 /// Checks a batch that a producer sent, before it is appended: all of validate_stored_batch, and
 /// at least one record, record_count == last_offset_delta + 1, no more records than can be in
-/// `decompressed_bytes_max`, producer id, epoch and sequence all
-/// set or none, create time, no control batch; then, as `record_check` says, that every record is well
+/// `decompressed_bytes_max`, a producer id with epoch and sequence or none (-1, whatever they are then), create time, no control batch; then, as `record_check` says, that every record is well
 /// formed and has the offset deltas 0, 1, 2 ... kTooLarge over `batch_bytes_max` (checked first)
 /// or over `decompressed_bytes_max`, else kCorrupt or kInvalidArgument (well formed, but not a
 /// producer's to send).

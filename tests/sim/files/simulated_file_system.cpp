@@ -33,6 +33,7 @@ tl::unexpected<Error> not_found(const std::string& path) {
 class SimulatedFileSystem::Inode {
  public:
   Bytes cache;
+  WallMs modified_ms = 0;
 
   void write(std::uint64_t position, ByteView bytes) {
     if (bytes.empty()) return;
@@ -69,6 +70,7 @@ class SimulatedFileSystem::Inode {
   [[nodiscard]] std::shared_ptr<Inode> after_power_cut(Random& random) const {
     auto image = std::make_shared<Inode>();
     image->cache = durable_;
+    image->modified_ms = modified_ms;
     const auto style = random.below(4);  // all, nothing, or each sector for itself
     for (const auto& [number, sector] : sectors_) {
       if (style == 0) continue;
@@ -202,6 +204,7 @@ class SimulatedFileSystem::OpenFile final : public File {
 
   Result<> write_at(std::uint64_t position, std::span<const ByteView> parts) override {
     RETURN_IF_ERROR(fs_.before(Operation::kWrite, path_));
+    inode_->modified_ms = fs_.wall_ms_;
     for (auto part : parts) {
       const auto growth = position + part.size() - std::min<std::uint64_t>(
                               position + part.size(), inode_->cache.size());
@@ -233,6 +236,7 @@ class SimulatedFileSystem::OpenFile final : public File {
   }
 
   Result<std::uint64_t> size() const override { return inode_->cache.size(); }
+  Result<WallMs> modified_ms() const override { return inode_->modified_ms; }
 
  private:
   SimulatedFileSystem& fs_;
@@ -264,6 +268,7 @@ std::uint64_t SimulatedFileSystem::used_bytes() const {
 std::unique_ptr<SimulatedFileSystem> SimulatedFileSystem::after_power_cut(Random& random) const {
   auto image = std::make_unique<SimulatedFileSystem>();
   image->root_ = root_->after_power_cut(random);
+  image->wall_ms_ = wall_ms_;
   return image;
 }
 
@@ -271,6 +276,7 @@ std::unique_ptr<SimulatedFileSystem> SimulatedFileSystem::copy() const {
   auto image = std::make_unique<SimulatedFileSystem>();
   std::map<const Node*, NodePtr> copies;
   image->root_ = root_->copy(copies);
+  image->wall_ms_ = wall_ms_;
   return image;
 }
 

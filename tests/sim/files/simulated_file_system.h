@@ -38,6 +38,8 @@ class SimulatedFileSystem final : public FileSystem {
   /// The disk is full beyond so many bytes in all files; a write that does not fit writes what fits.
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
   [[nodiscard]] std::uint64_t used_bytes() const;
+  /// What writes from now on note as a file's time.
+  void set_wall_ms(WallMs now) { wall_ms_ = now; }
 
   /// What a power cut now could leave, chosen by `random`: a file system of its own, all durable.
   [[nodiscard]] std::unique_ptr<SimulatedFileSystem> after_power_cut(Random& random) const;
@@ -68,6 +70,7 @@ class SimulatedFileSystem final : public FileSystem {
   Hook hook_;
   bool in_hook_ = false;
   std::uint64_t capacity_ = UINT64_MAX;
+  WallMs wall_ms_ = 0;
 };
 
 }  // namespace tributary::sim

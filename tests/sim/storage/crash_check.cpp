@@ -34,14 +34,18 @@ FoundBatch find_batch(const PartitionTruth& truth, Offset base_offset, ByteView 
 
 Result<Recovered> check_content(Log& log, PartitionTruth& truth) {
   const auto& tp = truth.partition;
-  if (log.log_start_offset() != Offset(0)) return wrong(tp, "it does not start with offset 0");
+  const auto start = log.log_start_offset();
+  if (start < truth.acked_start || start > truth.asked_start)
+    return wrong(tp, fmt::format("it starts with {}, but was said to start with {}, and asked to with {}", start,
+                                 truth.acked_start, truth.asked_start));
   if (log.stable_offset() != log.log_end_offset()) return wrong(tp, "not all is stable after opening");
   if (log.log_end_offset() < truth.acked_end)
     return wrong(tp, fmt::format("it ends with {}, but was acknowledged up to {} ({})", log.log_end_offset(),
                                  truth.acked_end, log.recovery().cut_reason));
   Recovered recovered;
-  std::vector<SentBatch> held;
-  Offset next{0};
+  const auto is_removed = [&](const SentBatch& sent) { return sent.next_offset() <= start; };
+  std::vector<SentBatch> held(truth.sent.begin(), std::ranges::find_if_not(truth.sent, is_removed));
+  auto next = start;
   while (next < log.log_end_offset()) {
     ASSIGN_OR_RETURN(const auto slice, log.read(next, 2000, log.stable_offset(), true));
     if (slice.length == 0) return wrong(tp, fmt::format("nothing to read at {}", next));
@@ -109,9 +113,11 @@ Result<> CrashCheck::check(SimulatedFileSystem& image, const Truth& truth, int d
     if (go_on) {
       RETURN_IF_ERROR(send_again(open));
       RETURN_IF_ERROR(open.log->flush());
+      RETURN_IF_ERROR(go_on_removing(*open.log, image));
     }
     open.truth.may_be_missing = false;
     open.truth.acked_end = open.log->stable_offset();
+    open.truth.acked_start = open.truth.asked_start = open.log->log_start_offset();
     open.truth.refused.clear();
     stable.push_back(open.truth);
   }
@@ -168,6 +174,17 @@ Result<> CrashCheck::send_again(OpenPartition& open) {
   for (std::size_t index = 0; index < sent.size(); ++index)
     if (sent[index].producer != kNoProducerId && random_.below(4) == 0)
       RETURN_IF_ERROR(expect_known(open, index));
+  return {};
+}
+
+/// What was to be removed when the crash came is removed now, or half of it.
+Result<> CrashCheck::go_on_removing(Log& log, SimulatedFileSystem& image) {
+  if (!log.has_removable_segments()) return {};
+  log.prepare_removal();
+  while (log.wants_flush()) RETURN_IF_ERROR(log.flush());
+  for (const auto& path : log.take_removable_files().paths)
+    if (image.exists(path) && random_.below(2) == 0) RETURN_IF_ERROR(image.remove(path));
+  if (log.has_removable_segments()) return fail(Errc::kCorrupt, "segments are left that should go");
   return {};
 }
 

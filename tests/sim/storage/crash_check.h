@@ -35,27 +35,29 @@ struct PartitionTruth {
   bool may_be_missing = false;  // being created or deleted
   std::vector<SentBatch> sent;  // all that was appended, or was being appended
   Offset acked_end{0};          // exclusive: acknowledged below
+  Offset acked_start{0};        // nothing below is served again
+  Offset asked_start{0};        // nothing from here on may be taken away
   std::vector<RefusedBatch> refused;  // since the last sync
 };
 
 using Truth = std::vector<PartitionTruth>;
 
 struct Recovered {
-  std::size_t batches = 0;
+  std::size_t batches = 0;  // of those sent: removed, or in the log
   bool refused_came_back = false;
 };
 /// Holds a log that was just opened against `truth`. Batches above acked_end may be refused ones instead of those
-/// that were sent; `truth.sent` is then what the log holds, else it stays.
+/// that were sent; `truth.sent` is then what was removed and what the log holds, else it stays.
 [[nodiscard]] Result<Recovered> check_content(Log& log, PartitionTruth& truth);
 
 [[nodiscard]] LogDirectoryOptions directory_options();
 [[nodiscard]] LogConfig log_config();
 
 /// Opens the folder that a crash left and checks it against `truth`:
-/// - every partition is found, opens without help, and starts at offset 0;
-/// - its batches are the first ones that were sent, with the same bytes, at least all acknowledged ones
-///   (see check_content);
-/// - the last five batches of each producer that are in the log are duplicates with their old offset,
+/// - every partition is found, opens without help, and starts where it was said to, or was being said to;
+/// - its batches from there on are the first ones that were sent, with the same bytes, at least all acknowledged
+///   ones (see check_content);
+/// - the last five batches of each producer that are or were in the log are duplicates with their old offset,
 ///   older ones are known as duplicates or fenced; what was lost can be sent again and is there once.
 /// Then, by chance: a crash during the opening, a power cut right after it, a clean stop; and all again.
 /// Returns the first thing that is wrong.
@@ -79,6 +81,7 @@ class CrashCheck {
   [[nodiscard]] Result<Opened> open_all(SimulatedFileSystem& image, const Truth& truth,
                                         std::unique_ptr<LogDirectory>& directory);
   [[nodiscard]] Result<> send_again(OpenPartition& open);
+  [[nodiscard]] Result<> go_on_removing(Log& log, SimulatedFileSystem& image);
   [[nodiscard]] Result<> expect_known(OpenPartition& open, std::size_t index);
   [[nodiscard]] Result<> expect_new(OpenPartition& open, std::size_t index);
 

@@ -10,8 +10,8 @@ constexpr std::size_t kPartitionsMax = 3;
 constexpr std::size_t kBatchesMax = 25;  // then the partition is deleted, so that images stay small
 }  // namespace
 
-CrashWorkload::CrashWorkload(std::uint64_t seed, Boundary boundary)
-    : random_(seed), boundary_(std::move(boundary)), fs_(std::make_unique<SimulatedFileSystem>()) {
+CrashWorkload::CrashWorkload(std::uint64_t seed, Boundary boundary, Front front)
+    : random_(seed), boundary_(std::move(boundary)), front_(front), fs_(std::make_unique<SimulatedFileSystem>()) {
   watch(*fs_);
 }
 
@@ -34,6 +34,7 @@ Result<> CrashWorkload::run(int steps) {
 
 Result<> CrashWorkload::step() {
   const auto partition = random_.below(partitions_.size());
+  if (front_ == Front::kGoes && random_.below(5) == 0) return move_front(partition);
   const auto dice = random_.below(1000);
   if (dice < 500) return append_new(partition);
   if (dice < 560) return append_duplicate(partition);
@@ -95,6 +96,9 @@ Result<> CrashWorkload::delete_partition() {
   const auto number = random_.below(partitions_.size());
   std::erase_if(outstanding_, [&](const auto& o) { return o.partition == number; });
   for (auto& outstanding : outstanding_) outstanding.partition -= outstanding.partition > number;
+  std::erase_if(to_be_removed_, [&](const auto& path) {
+    return path.find("/" + fmt::to_string(truth_[number].partition) + "/") != std::string::npos;
+  });
   partitions_.erase(partitions_.begin() + static_cast<std::ptrdiff_t>(number));
   std::rotate(truth_.begin() + static_cast<std::ptrdiff_t>(number),
               truth_.begin() + static_cast<std::ptrdiff_t>(number) + 1, truth_.end());
@@ -205,10 +209,66 @@ Result<> CrashWorkload::complete_flush() {
   return fail(Errc::kCorrupt, fmt::format("stable is {} after a flush to {}", log.stable_offset(), acked_end));
 }
 
+// ---- The front -----------------------------------------------------------------------------------
+
+Result<> CrashWorkload::move_front(std::size_t partition) {
+  auto& log = *partitions_[partition].log;
+  const auto stable = static_cast<std::uint64_t>(log.stable_offset() - log.log_start_offset());
+  switch (random_.below(8)) {
+    case 0: {
+      const auto by = static_cast<std::int64_t>(random_.below(stable + 1));
+      return raise_log_start(partition, log.log_start_offset() + by);
+    }
+    case 1: return random_.below(4) == 0 ? raise_log_start(partition, log.stable_offset()) : Result<>{};
+    case 2: return apply_retention(partition);
+    case 3:
+    case 4: {
+      log.prepare_removal();
+      const auto paths = log.take_removable_files().paths;
+      to_be_removed_.insert(to_be_removed_.end(), paths.begin(), paths.end());
+      return {};
+    }
+    default: return remove_one_file();
+  }
+}
+
+Result<> CrashWorkload::apply_retention(std::size_t partition) {
+  RetentionLimits limits;
+  if (random_.below(2) == 0) limits.bytes = static_cast<std::int64_t>(random_.below(6'000));
+  if (random_.below(2) == 0) limits.ms = static_cast<std::int64_t>(random_.below(200));
+  ASSIGN_OR_RETURN(const auto point, partitions_[partition].log->retention_point(limits, timestamp_ms_));
+  return raise_log_start(partition, point);
+}
+
+Result<> CrashWorkload::raise_log_start(std::size_t partition, Offset offset) {
+  auto& log = *partitions_[partition].log;
+  auto& truth = truth_[partition];
+  if (offset <= log.log_start_offset()) return {};
+  if (offset == log.log_end_offset() && random_.below(2) == 0) {
+    const auto begun = log.start_new_segment();
+    if (!begun && !disk_full_) return begun;
+  }
+  truth.asked_start = std::max(truth.asked_start, offset);
+  const auto noted = directory_->raise_log_starts({{truth.partition, offset}});
+  if (!noted) return disk_full_ ? Result<>{} : noted;
+  truth.acked_start = offset;
+  log.raise_log_start(offset);
+  return {};
+}
+
+Result<> CrashWorkload::remove_one_file() {
+  if (to_be_removed_.empty()) return {};
+  const auto chosen = to_be_removed_.begin() + static_cast<std::ptrdiff_t>(random_.below(to_be_removed_.size()));
+  const auto path = *chosen;
+  to_be_removed_.erase(chosen);
+  return fs_->exists(path) ? fs_->remove(path) : Result<>{};
+}
+
 // ---- Stops ---------------------------------------------------------------------------------------
 
 void CrashWorkload::drop_process() {
   outstanding_.clear();
+  to_be_removed_.clear();
   for (auto& partition : partitions_) partition.log.reset();
   directory_.reset();
 }
@@ -228,6 +288,7 @@ Result<> CrashWorkload::send_lost(std::size_t partition) {
   auto& log = *partitions_[partition].log;
   ASSIGN_OR_RETURN(const auto recovered, check_content(log, truth));
   truth.acked_end = log.stable_offset();
+  truth.acked_start = truth.asked_start = log.log_start_offset();
   truth.refused.clear();
   const auto kept = truth.sent.begin() + static_cast<std::ptrdiff_t>(recovered.batches);
   std::vector<SentBatch> lost(kept, truth.sent.end());

@@ -9,6 +9,9 @@
 
 namespace tributary::sim {
 
+/// What a workload does beside the rest.
+enum class Front { kStays, kGoes };  // with kGoes: retention and DeleteRecords
+
 /// Appends, duplicates, flushes in the background, rolls, checkpoints, topics that come and go, full
 /// disks, failed syncs, kills, clean stops and power cuts, by chance. The same seed does the same.
 class CrashWorkload {
@@ -17,7 +20,7 @@ class CrashWorkload {
   /// the truth of that moment.
   using Boundary = std::function<void(const SimulatedFileSystem& disk, const Truth& truth)>;
 
-  CrashWorkload(std::uint64_t seed, Boundary boundary);
+  CrashWorkload(std::uint64_t seed, Boundary boundary, Front front = Front::kStays);
 
   /// Runs so many steps; an error is a broken promise that was seen without a crash.
   [[nodiscard]] Result<> run(int steps);
@@ -45,6 +48,10 @@ class CrashWorkload {
   [[nodiscard]] Result<> append_new(std::size_t partition);
   [[nodiscard]] Result<> append(std::size_t partition, std::vector<SentBatch> batches);
   [[nodiscard]] Result<> append_duplicate(std::size_t partition);
+  [[nodiscard]] Result<> move_front(std::size_t partition);
+  [[nodiscard]] Result<> raise_log_start(std::size_t partition, Offset offset);
+  [[nodiscard]] Result<> apply_retention(std::size_t partition);
+  [[nodiscard]] Result<> remove_one_file();
   void begin_flush(std::size_t partition);
   [[nodiscard]] Result<> complete_flush();
   [[nodiscard]] Result<> stop_cleanly();
@@ -57,12 +64,14 @@ class CrashWorkload {
 
   SeededRandom random_;
   Boundary boundary_;
+  const Front front_;
   FakeClock clock_;
   std::unique_ptr<SimulatedFileSystem> fs_;
   std::unique_ptr<LogDirectory> directory_;
   Truth truth_;                        // one entry per element of partitions_
   std::vector<Partition> partitions_;
   std::deque<Outstanding> outstanding_;
+  std::vector<std::string> to_be_removed_;  // paths
   bool disk_full_ = false;
   bool fail_next_sync_ = false;
   std::uint64_t next_topic_id_ = 1;

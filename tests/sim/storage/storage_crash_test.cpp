@@ -25,7 +25,7 @@ struct Tally {
 };
 
 /// Runs the workload of one seed and checks what a crash leaves at each of its boundaries.
-Result<> crash_everywhere(std::uint64_t seed, int steps, Tally& tally) {
+Result<> crash_everywhere(std::uint64_t seed, int steps, Tally& tally, Front front = Front::kStays) {
   SeededRandom random(seed ^ 0x5eed);
   Result<> first_wrong;
   CrashWorkload workload(seed, [&](const SimulatedFileSystem& disk, const Truth& truth) {
@@ -41,7 +41,7 @@ Result<> crash_everywhere(std::uint64_t seed, int steps, Tally& tally) {
       if (!checked)
         first_wrong = in_context(fmt::format("boundary {}, variant {}", tally.boundaries, variant), checked.error());
     }
-  });
+  }, front);
   const auto ran = workload.run(steps);
   if (!first_wrong) return first_wrong;
   return ran;
@@ -70,13 +70,13 @@ TEST(StorageCrash, ARefusedBatchThatACrashBringsBackIsAsIfSent) {
   EXPECT_TRUE(result) << result.error().message;
 }
 
-TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) {
+void crash_everywhere(Front front) {
   const auto first_seed = from_environment("TRIBUTARY_SIM_SEED", 1);
   const auto runs = from_environment("TRIBUTARY_SIM_RUNS", 6);
   Tally total;
   for (std::uint64_t seed = first_seed; seed < first_seed + runs; ++seed) {
     Tally tally;
-    const auto result = crash_everywhere(seed, 300, tally);
+    const auto result = crash_everywhere(seed, 300, tally, front);
     total.boundaries += tally.boundaries;
     total.images += tally.images;
     total.opened += tally.opened;
@@ -87,6 +87,12 @@ TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) {
               static_cast<unsigned long long>(total.boundaries), static_cast<unsigned long long>(total.images),
               static_cast<unsigned long long>(total.opened));
   EXPECT_GT(total.images, 500 * runs);
+}
+
+TEST(StorageCrash, EveryAcknowledgedBatchSurvivesACrashAtEveryWriteAndSync) { crash_everywhere(Front::kStays); }
+
+TEST(StorageCrash, WhatWasRemovedStaysRemovedAndTheRestStaysWhateverMomentACrashComes) {
+  crash_everywhere(Front::kGoes);
 }
 
 }  // namespace

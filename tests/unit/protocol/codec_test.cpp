@@ -8,6 +8,8 @@
 #include <deque>
 
 #include "common/env/random.h"
+#include "common/protocol/frame.h"
+#include "common/protocol/messages/metadata.h"
 #include "tests/unit/protocol/any_message.h"
 
 namespace tributary {
@@ -268,6 +270,17 @@ TEST(Codec, StringsThatAreTooLongAreRefused) {
   m.plain += 'x';
   EXPECT_THAT(encode_error(m, 0), testing::HasSubstr("field 6: a length of 32768"));
   EXPECT_THAT(encode_error(m, 2), testing::HasSubstr("field 6: a length of 32768"));
+}
+
+// As librdkafka 2.16 sends it: the count of an ordinary array in a version that has compact ones.
+TEST(Codec, BytesLeftOverBehindARequestAreIgnored) {
+  const Bytes frame{0, 3, 0, 9, 0, 0, 0, 3, 0, 7, 'r', 'd', 'k', 'a', 'f', 'k', 'a', 0, 0, 0, 0, 0, 1, 0, 0, 0};
+  const auto header = parse_request_header(frame);
+  ASSERT_TRUE(header) << header.error().message;
+  const auto request = decode_request<MetadataRequest>(header->body, header->header.version);
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_TRUE(request->asks_for_all_topics(9));
+  EXPECT_FALSE(request->allow_auto_topic_creation);
 }
 
 TEST(Codec, ErrorsNameMessageVersionFieldAndByte) {

@@ -13,6 +13,7 @@
 #include "common/protocol/frame.h"
 #include "common/protocol/messages/api_versions.h"
 #include "common/protocol/messages/create_topics.h"
+#include "common/protocol/messages/delete_records.h"
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/describe_configs.h"

@@ -20,6 +20,7 @@ class ControlledFileSystem::ControlledFile final : public File {
   }
   Result<> truncate(std::uint64_t size) override { return real_->truncate(size); }
   Result<std::uint64_t> size() const override { return real_->size(); }
+  Result<WallMs> modified_ms() const override { return real_->modified_ms(); }
   int native_handle() const override { return real_->native_handle(); }
 
  private:

@@ -6,6 +6,7 @@
 #include "cluster/groups/partition_of.h"
 #include "cluster/server/internal_topics.h"
 #include "common/protocol/messages/delete_groups.h"
+#include "common/protocol/messages/delete_records.h"
 #include "common/protocol/messages/describe_groups.h"
 #include "common/protocol/messages/find_coordinator.h"
 #include "common/protocol/messages/heartbeat.h"
@@ -323,6 +324,9 @@ TEST_F(GroupTest, ClientsNeitherWriteNorCreateNorDeleteTheOffsetsTopic) {
   EXPECT_EQ(ask(find, 2)->error_code, ErrorCode::kNone);
   EXPECT_EQ(delete_topic(std::string(kOffsetsTopic)), ErrorCode::kInvalidTopicException);
   EXPECT_EQ(produce(std::string(kOffsetsTopic), 0, make_batch()).error_code, ErrorCode::kInvalidTopicException);
+  DeleteRecordsRequest shorten;
+  shorten.topics = {{std::string(kOffsetsTopic), {{PartitionIndex(0), Offset(-1)}}}};
+  EXPECT_EQ(ask(shorten)->topics.at(0).partitions.at(0).error_code, ErrorCode::kInvalidTopicException);
   EXPECT_EQ(fetch(std::string(kOffsetsTopic), 0, 0)->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
 }
 

@@ -22,6 +22,18 @@ TEST(TopicSettingsTest, ConfigsOverrideDefaults) {
   EXPECT_EQ(settings->flush_interval, std::chrono::milliseconds(7));
 }
 
+TEST(TopicSettingsTest, RecordsAreKeptForEverUnlessTheBrokerOrTheTopicSaysOtherwise) {
+  EXPECT_EQ(topic_defaults({}).retention.ms, -1);
+  EXPECT_EQ(topic_defaults({}).retention.bytes, -1);
+  const auto defaults = topic_defaults({.retention_ms = 5, .retention_bytes = 6});
+  EXPECT_EQ(defaults.retention.ms, 5);
+  EXPECT_EQ(defaults.retention.bytes, 6);
+  const auto own = resolve_topic_settings(defaults, {{"retention.ms", "-1"}, {"retention.bytes", "0"}});
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->retention.ms, -1);
+  EXPECT_EQ(own->retention.bytes, 0);
+}
+
 TEST(TopicSettingsTest, TheFlushModeIsADefaultOfFlushMessages) {
   EXPECT_TRUE(topic_defaults({}).flush_always());
   EXPECT_FALSE(topic_defaults({.flush = FlushMode::kInterval}).flush_always());
@@ -30,7 +42,7 @@ TEST(TopicSettingsTest, TheFlushModeIsADefaultOfFlushMessages) {
 TEST(TopicSettingsTest, WhatWouldNotWorkIsRefusedByName) {
   const auto defaults = topic_defaults({});
   const std::pair<const char*, const char*> refused[] = {
-      {"retention.ms", "1000"}, {"cleanup.policy", "compact"}, {"message.timestamp.type", "LogAppendTime"},
+      {"retention.ms", "-2"}, {"retention.bytes", "1GiB"}, {"cleanup.policy", "compact"}, {"message.timestamp.type", "LogAppendTime"},
       {"compression.type", "zstd"}, {"min.insync.replicas", "2"}, {"segment.bytes", "0"}, {"segment.bytes", "2147483648"},
       {"segment.bytes", ""}, {"segment.bytes", "1k"}, {"segment.bytes", " 4096"}, {"flush.messages", "0"}, {"", ""}};
   for (const auto& [name, value] : refused) {

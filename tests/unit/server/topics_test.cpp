@@ -70,7 +70,7 @@ TEST_F(TopicsTest, RefusalsNameWhatIsWrong) {
   expect_refused({"t", 100'000, 1, {}, {}}, ErrorCode::kInvalidPartitions, "100000");
   expect_refused({"t", 1, 3, {}, {}}, ErrorCode::kInvalidReplicationFactor, "3");
   expect_refused({"t", 1, 0, {}, {}}, ErrorCode::kInvalidReplicationFactor, "0");
-  expect_refused({"t", 1, 1, {}, {{"retention.ms", "1000"}}}, ErrorCode::kInvalidConfig, "retention.ms");
+  expect_refused({"t", 1, 1, {}, {{"retention.ms", "-2"}}}, ErrorCode::kInvalidConfig, "retention.ms");
   expect_refused({"t", 1, 1, {}, {{"no.such.config", "1"}}}, ErrorCode::kInvalidConfig, "no.such.config");
   expect_refused({"t", 1, 1, {}, {{"segment.bytes", "many"}}}, ErrorCode::kInvalidConfig, "many");
   expect_refused({"t", 1, 1, {}, {{"segment.bytes", std::nullopt}}}, ErrorCode::kInvalidConfig, "segment.bytes");

@@ -147,6 +147,50 @@ TEST_F(LogDirectoryTest, ACleanStopIsTrustedOnce) {
   EXPECT_FALSE(directory_->was_clean());
 }
 
+TEST_F(LogDirectoryTest, LogStartsSurviveAndOnlyRise) {
+  Open();
+  auto log = Create();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(log->append(batch({}), LeaderEpoch(0)));
+  ASSERT_TRUE(log->flush());
+  ASSERT_TRUE(directory_->raise_log_starts({{kPartition, Offset(3)}}));
+  ASSERT_TRUE(directory_->raise_log_starts({{kPartition, Offset(2)}}));
+  EXPECT_EQ(Text("log-start-offset-checkpoint"), "0\n1\nreadings 0 3\n");
+  log.reset();
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    PowerCut(seed);
+    Open();
+    EXPECT_EQ(directory_->open_log(kPartition, {}).value()->log_start_offset(), Offset(3));
+  }
+}
+
+TEST_F(LogDirectoryTest, ALogStartThatCouldNotBeWrittenIsNotWrittenWithTheNextOne) {
+  const TopicPartition other{"readings", PartitionIndex(1)};
+  Open();
+  Create();
+  Create(other);
+  fs_->set_hook([](Operation operation, const std::string&) -> Result<> {
+    return operation == Operation::kSyncData ? Result<>(fail(Errc::kIo, "broken")) : Result<>{};
+  });
+  EXPECT_EQ(directory_->raise_log_starts({{kPartition, Offset(3)}}).error().code, Errc::kIo);
+  fs_->set_hook(nullptr);
+  ASSERT_TRUE(directory_->raise_log_starts({{other, Offset(2)}}));
+  EXPECT_EQ(Text("log-start-offset-checkpoint"), "0\n1\nreadings 1 2\n");
+}
+
+TEST_F(LogDirectoryTest, ALogStartIsForgottenWithItsPartition) {
+  Open();
+  auto log = Create();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(log->append(batch({}), LeaderEpoch(0)));
+  ASSERT_TRUE(log->flush());
+  ASSERT_TRUE(directory_->raise_log_starts({{kPartition, Offset(3)}}));
+  log.reset();
+  ASSERT_TRUE(directory_->remove_log(kPartition, kTopic));
+  EXPECT_EQ(Create(kPartition, 6)->log_start_offset(), Offset(0));
+  PowerCut();
+  Open();
+  EXPECT_EQ(directory_->open_log(kPartition, {}).value()->log_start_offset(), Offset(0));
+}
+
 TEST_F(LogDirectoryTest, TheCheckpointIsTheDurablePoint) {
   Open();
   auto log = Create();
