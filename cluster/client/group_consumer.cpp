@@ -274,6 +274,8 @@ Result<> GroupConsumer::commit(const std::map<TopicPartition, Offset>& offsets, 
   return impl_->commit_now(offsets, deadline_in(timeout));
 }
 
+bool GroupConsumer::joined() const { return impl_->assignment != 0; }
+
 std::vector<TopicPartition> GroupConsumer::assignment() const {
   std::vector<TopicPartition> partitions;
   for (const auto& [partition, position] : impl_->assigned) partitions.push_back(partition);

@@ -64,6 +64,8 @@ class GroupConsumer {
   /// caller polls again nothing else is committed.
   [[nodiscard]] Result<> commit(const std::map<TopicPartition, Offset>& offsets, Duration timeout);
 
+  /// Whether the group has given it its share, which may be none. Changes in poll() and close() only.
+  [[nodiscard]] bool joined() const;
   /// What it reads at present; changes in poll() and close() only.
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
   /// Of the next record that poll will deliver; the partition must be assigned.

@@ -1,7 +1,12 @@
 #include "cluster/cli/group_view.h"
+
+#include <csignal>
+
 #include "cluster/cli/table.h"
 #include "cluster/client/consumer_protocol.h"
 #include "common/record/batch_builder.h"
+#include "tests/support/eventually.h"
+#include "tests/support/programs.h"
 #include "tests/unit/cli/run.h"
 #include "tests/unit/client/scripted_cluster.h"
 
@@ -174,6 +179,50 @@ TEST_F(GroupCommand, GroupsAreDeletedAndWhatCannotBeIsSaid) {
                         "tributary: 2 of 3 groups were not deleted\n");
   EXPECT_EQ(tributary({"group", "delete", "none", "--if-exists"}).output, "group none does not exist\n");
   EXPECT_EQ(tributary({"group", "delete", "none"}).errors, "tributary: group none does not exist\n");
+}
+
+TEST_F(GroupCommand, ConsumeGoesOnWhereTheGroupWasAndCommitsWhatItPrinted) {
+  const auto consume = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"consume", "--group", "g", "readings", "--format", "raw"});
+    return tributary(args);
+  };
+  const auto first = consume({"-n", "4"});
+  EXPECT_EQ(first.exit_code, 0) << first.errors;
+  EXPECT_EQ(first.output, "x\nx\nx\nx\n");
+  EXPECT_EQ(committed(), 4);
+  EXPECT_TRUE(cluster_.group("g").members.empty());
+  const auto rest = consume({});
+  EXPECT_EQ(rest.exit_code, 0) << rest.errors;
+  EXPECT_EQ(rest.output, "x\nx\nx\nx\nx\nx\n");
+  EXPECT_EQ(committed(), 10);
+  EXPECT_EQ(committed(kSecond), 0);
+  EXPECT_EQ(consume({}).output, "");
+  EXPECT_EQ(consume({"none"}).errors, "tributary: topic none does not exist\n");
+}
+
+TEST_F(GroupCommand, ConsumeOfANewGroupStartsWhereItIsTold) {
+  EXPECT_EQ(tributary({"consume", "-g", "g", "-t", "readings", "--from", "latest"}).output, "");
+  EXPECT_EQ(committed(), 10);
+}
+
+TEST_F(GroupCommand, ConsumeThatIsStoppedHasCommittedWhatItPrinted) {
+  const test::TempFolder folder;
+  test::Process consumer({.command = {test::program_path("tributary"), "consume", "--group", "g", "readings", "--follow", "--format",
+                                      "raw", "--cluster", cluster_.url()},
+                          .output_path = folder / "out", .error_path = folder / "err"});
+  EXPECT_TRUE(test::eventually(std::chrono::seconds(10), [&] { return test::read_whole_file(folder / "out").size() == 20; }));
+  consumer.signal(SIGTERM);
+  EXPECT_EQ(consumer.wait(std::chrono::seconds(10)), 0) << test::read_whole_file(folder / "err");
+  EXPECT_EQ(committed(), 10);
+  EXPECT_EQ(test::read_whole_file(folder / "err"), "tributary: group g gave it readings-0, readings-1\n");
+}
+
+TEST_F(GroupCommand, WhatDoesNotGoWithAGroupIsExitCode2) {
+  EXPECT_EQ(run({"consume", "--group", "g"}).exit_code, 2);
+  EXPECT_EQ(run({"consume", "--group", "g", "readings", "-p", "0"}).exit_code, 2);
+  EXPECT_EQ(run({"consume", "--group", "g", "readings", "--from", "7"}).exit_code, 2);
+  EXPECT_EQ(run({"consume", "readings", "raw"}).exit_code, 2);
+  EXPECT_EQ(tributary({"consume", "readings", "-n", "1", "--format", "raw"}).output, "x\n");
 }
 
 TEST(GroupText, TopicsAndPartitionsAreRead) {
