@@ -2,13 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <fstream>
+#include <mutex>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "cluster/client/group_consumer.h"
 #include "cluster/client/groups.h"
+#include "common/env/random.h"
 #include "tests/support/eventually.h"
 #include "tests/support/programs.h"
 #include "tests/support/temp_folder.h"
@@ -152,6 +157,69 @@ TEST_P(SharedGroup, AKilledBrokerIsComeBackToAndNothingIsMissed) {
   ASSERT_TRUE(broker_.start_ready()) << broker_.log();
   produce(100);
   ASSERT_TRUE(poll_until(*consumer, [&] { return all_are_read() && lag() == 0; }));
+}
+
+TEST_P(SharedGroup, AKilledConsumeHasCommittedNothingThatItDidNotPrint) {
+  for (int round = 0; round < 3; ++round) {
+    const auto group = fmt::format("killed-{}", round), output = folder_ / group;
+    Process consumer({.command = {program_path("tributary"), "--cluster", broker_.nng_url(), "consume", "--group", group, kTopic,
+                                  "--follow", "--format", "raw", "--commit-interval", "10ms"}, .output_path = output});
+    const auto printed = [&] {
+      const auto text = read_whole_file(output);
+      return static_cast<std::int64_t>(std::ranges::count(text, '\n'));
+    };
+    const auto committed = [&] {
+      std::int64_t sum = 0;
+      const auto positions = committed_offsets(*client_, group, deadline_in(10s)).value();
+      for (const auto& position : positions) sum += position.offset.value();
+      return sum;
+    };
+    for (int i = 0; i < 5; ++i) produce(400);
+    ASSERT_TRUE(eventually(kDeadline, [&] { return committed() > 0; }));
+    consumer.kill();
+    EXPECT_LE(committed(), printed());
+  }
+}
+
+TEST_P(SharedGroup, MembersThatComeAndGoMissNothing) {
+  const auto seed = seed_of_test();
+  std::mutex mutex;
+  std::set<std::string> read;  // under mutex, as all below
+  int memberships = 0;
+  std::atomic<bool> stop = false;
+  const auto member = [&](std::uint64_t number) {
+    SeededRandom random(seed + number);
+    Decompressor decompressor;
+    while (!stop) {
+      const auto consumer = start_native();
+      const auto until = deadline_in(std::chrono::milliseconds(200 + random.below(1500)));
+      while (!stop && (system_clock().mono_now() < until || !consumer->joined())) {
+        const auto batches = consumer->poll(20ms);
+        EXPECT_TRUE(batches) << batches.error().message;
+        if (!batches) return;
+        const std::lock_guard lock(mutex);
+        for (const auto& batch : *batches)
+          EXPECT_TRUE(for_each_record(batch, decompressor, 1u << 20, [&](const RecordView& record) {
+            read.insert(std::string(as_string_view(*record.value)));
+            return true;
+          }));
+      }
+      // A commit that a rebalance overtakes is refused, and what it was for is read again.
+      if (random.below(2) == 0) (void)consumer->commit(5s);
+      const std::lock_guard lock(mutex);
+      ++memberships;
+    }
+  };
+  std::vector<std::thread> members;
+  for (std::uint64_t number = 0; number < 3; ++number) members.emplace_back(member, number);
+  for (int round = 0; round < 20; ++round) produce(100);
+  EXPECT_TRUE(eventually(kDeadline, [&] {
+    const std::lock_guard lock(mutex);
+    return read == all_ && memberships >= 12;
+  }));
+  stop = true;
+  for (auto& thread : members) thread.join();
+  EXPECT_EQ(read.size(), all_.size());
 }
 
 }  // namespace
