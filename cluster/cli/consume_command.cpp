@@ -144,7 +144,8 @@ void declare_consume_command(Settings& program, ConsumeFlags& flags) {
         RETURN_IF_ERROR(parse_start(text));
         return {};
       });
-  consume.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").range(0, 1'000'000).default_text("all");
+  consume.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").range(0, 1'000'000)
+      .default_text("all");
   consume.flag_only("--format", flags.format, "text: time, place, key, value; json: an object a line; raw: the value a line")
       .choices({"text", "json", "raw"});
   consume.flag_only("--follow,-f", flags.follow, "Go on with records as they come, until stopped");

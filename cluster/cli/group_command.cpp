@@ -186,9 +186,9 @@ Result<> reset_offsets_command(const ClusterFlags& cluster, const GroupFlags& fl
   const auto group = describe_group(*client, flags.name, deadline);
   if (!group && group.error().code != Errc::kNotFound) return tl::unexpected<Error>(group.error());
   if (group && !group->members.empty())
-    return fail(Errc::kLocked, fmt::format("group {} has {} members and is {}: its offsets can be set only while it has "
-                                           "none; stop its consumers first", flags.name, group->members.size(),
-                                           group->summary.state));
+    return fail(Errc::kLocked,
+                fmt::format("group {} has {} members and is {}: its offsets can be set only while it has none; stop its "
+                            "consumers first", flags.name, group->members.size(), group->summary.state));
   ASSIGN_OR_RETURN(const auto resets, plan_resets(*client, flags, deadline));
   if (!flags.dry_run) {
     std::vector<std::pair<TopicPartition, Offset>> offsets;

@@ -119,7 +119,8 @@ Result<GroupView> view_group(ClusterClient& client, const std::string& group, Mo
 }
 
 std::string text_of(const GroupView& view) {
-  Table table({{"TOPIC"}, {"PARTITION", kRight}, {"COMMITTED", kRight}, {"LOG END", kRight}, {"LAG", kRight}, {"MEMBER"}, {"HOST"}});
+  Table table({{"TOPIC"}, {"PARTITION", kRight}, {"COMMITTED", kRight}, {"LOG END", kRight}, {"LAG", kRight},
+               {"MEMBER"}, {"HOST"}});
   for (const auto& partition : view.partitions)
     table.add({partition.partition.topic, fmt::format("{}", partition.partition.partition),
                or_else(partition.committed, "-"), or_else(partition.log_end, "-"), or_else(partition.lag(), "-"),
@@ -130,7 +131,8 @@ std::string text_of(const GroupView& view) {
 std::string members_text(const GroupView& view) {
   Table table({{"MEMBER"}, {"CLIENT"}, {"HOST"}, {"PARTITIONS"}});
   for (const auto& member : view.info.members)
-    table.add({shown(member.member_id), shown(member.client_id), shown(host_of(member)), partition_list(member.assigned)});
+    table.add({shown(member.member_id), shown(member.client_id), shown(host_of(member)),
+               partition_list(member.assigned)});
   return heading(view) + table.text();
 }
 

@@ -39,11 +39,12 @@ void assign_ranges(Assignments& assignments, const std::map<std::string, std::se
 void assign_in_turn(Assignments& assignments, const std::map<std::string, std::set<std::string>>& subscribers,
                     const std::map<std::string, std::int32_t>& counts) {
   auto turn = assignments.begin();
+  const auto next = [&] { turn = std::next(turn) == assignments.end() ? assignments.begin() : std::next(turn); };
   for (const auto& [topic, members] : subscribers) {
     for (std::int32_t index = 0; index < count_of(counts, topic); ++index) {
-      while (!members.contains(turn->first)) turn = std::next(turn) == assignments.end() ? assignments.begin() : std::next(turn);
+      while (!members.contains(turn->first)) next();
       turn->second.push_back({topic, PartitionIndex(index)});
-      turn = std::next(turn) == assignments.end() ? assignments.begin() : std::next(turn);
+      next();
     }
   }
 }

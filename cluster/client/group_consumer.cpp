@@ -124,7 +124,8 @@ Result<> GroupConsumer::Impl::commit_now(const std::map<TopicPartition, Offset>&
   committing.reset();
   for (int attempt = 0;; ++attempt) {
     const auto done = std::make_shared<Completions<Result<>>>();
-    session.commit({offsets.begin(), offsets.end()}, generation, [done](Result<> result) { done->push(std::move(result)); });
+    session.commit({offsets.begin(), offsets.end()}, generation,
+                   [done](Result<> result) { done->push(std::move(result)); });
     auto result = done->pop_until(deadline);
     if (!result) return fail(Errc::kTimeout, fmt::format("commit of group {}: no answer", options.group));
     if (*result) {
@@ -156,8 +157,10 @@ Result<> GroupConsumer::Impl::follow(const GroupSession::View& view, Duration pa
     std::vector<TopicPartition> partitions;
     for (const auto& [partition, position] : assigned) partitions.push_back(partition);
     if (options.on_revoked && !partitions.empty()) options.on_revoked(partitions);
-    if (revoked && !lost)
-      if (const auto committed = commit_now(uncommitted(), deadline_in(kCommitBeforeRejoin)); !committed) report(committed.error());
+    if (revoked && !lost) {
+      const auto committed = commit_now(uncommitted(), deadline_in(kCommitBeforeRejoin));
+      if (!committed) report(committed.error());
+    }
     give_up();
   }
   if (view.phase == Phase::kFailed) return tl::unexpected<Error>(*view.failure);
@@ -218,11 +221,14 @@ Result<std::map<TopicPartition, GroupConsumer::Impl::Position>> GroupConsumer::I
 
 Result<std::unique_ptr<GroupConsumer>> GroupConsumer::create(ClusterClient& client, GroupConsumerOptions options) {
   if (options.group.empty()) return fail(Errc::kInvalidArgument, "a consumer group needs a name");
-  if (options.topics.empty()) return fail(Errc::kInvalidArgument, fmt::format("group {} has no topic to read", options.group));
-  if (options.assignors.empty()) return fail(Errc::kInvalidArgument, fmt::format("group {} has no assignor", options.group));
+  if (options.topics.empty())
+    return fail(Errc::kInvalidArgument, fmt::format("group {} has no topic to read", options.group));
+  if (options.assignors.empty())
+    return fail(Errc::kInvalidArgument, fmt::format("group {} has no assignor", options.group));
   for (const auto& assignor : options.assignors)
     if (!is_assignor(assignor))
-      return fail(Errc::kInvalidArgument, fmt::format("\"{}\" is no assignor; there are range and roundrobin", assignor));
+      return fail(Errc::kInvalidArgument,
+                  fmt::format("\"{}\" is no assignor; there are range and roundrobin", assignor));
   return std::unique_ptr<GroupConsumer>(new GroupConsumer(std::make_unique<Impl>(client, std::move(options))));
 }
 
@@ -269,7 +275,8 @@ Result<> GroupConsumer::commit(Duration timeout) {
 Result<> GroupConsumer::commit(const std::map<TopicPartition, Offset>& offsets, Duration timeout) {
   for (const auto& [partition, offset] : offsets)
     if (!impl_->assigned.contains(partition))
-      return fail(Errc::kFenced, fmt::format("commit of group {}: {} is not assigned", impl_->options.group, partition));
+      return fail(Errc::kFenced,
+                  fmt::format("commit of group {}: {} is not assigned", impl_->options.group, partition));
   for (const auto& [partition, offset] : offsets) impl_->assigned.at(partition).done = offset;
   return impl_->commit_now(offsets, deadline_in(timeout));
 }
@@ -289,7 +296,8 @@ void GroupConsumer::close(Duration timeout) {
   const auto partitions = assignment();
   const auto deadline = deadline_in(timeout);
   if (impl_->options.on_revoked && !partitions.empty()) impl_->options.on_revoked(partitions);
-  if (const auto committed = impl_->commit_now(impl_->uncommitted(), deadline); !committed) impl_->report(committed.error());
+  const auto committed = impl_->commit_now(impl_->uncommitted(), deadline);
+  if (!committed) impl_->report(committed.error());
   impl_->give_up();
   impl_->session.leave(deadline);
 }

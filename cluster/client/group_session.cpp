@@ -70,7 +70,9 @@ void GroupSession::consumer_back() {
 }
 
 void GroupSession::commit(Offsets offsets, GenerationId generation, Committed done) {
-  post([this, offsets = std::move(offsets), generation, done = std::move(done)] { send_commit(offsets, generation, done); });
+  post([this, offsets = std::move(offsets), generation, done = std::move(done)] {
+    send_commit(offsets, generation, done);
+  });
 }
 
 void GroupSession::leave(MonoTime deadline) {
@@ -131,7 +133,8 @@ void GroupSession::find(const Step& step) {
 /// `handler(response)` on the session's thread; a failure is told to the membership.
 template <class Request, class Handler>
 void GroupSession::ask(const Step& step, const Request& request, Duration patience, Handler handler) {
-  const auto version = coordinator_->negotiate(Request::api, Request::valid, deadline_in(client_.options().request_timeout));
+  const auto deadline = deadline_in(client_.options().request_timeout);
+  const auto version = coordinator_->negotiate(Request::api, Request::valid, deadline);
   if (!version) return membership_.failed_to_ask(now(), step.id, version.error());
   const auto answered = [this, step, version = *version, handler](const Result<SharedBytes>& frame) {
     if (!frame) return membership_.failed_to_ask(now(), step.id, frame.error());
@@ -139,9 +142,10 @@ void GroupSession::ask(const Step& step, const Request& request, Duration patien
     if (!answer) return membership_.failed_to_ask(now(), step.id, answer.error());
     handler(answer->response);
   };
-  const auto sent = coordinator_->send(request, *version, patience, [events = events_, answered](Result<SharedBytes> frame) {
-    events->push([answered, frame = std::move(frame)] { answered(frame); });
-  });
+  const auto sent =
+      coordinator_->send(request, *version, patience, [events = events_, answered](Result<SharedBytes> frame) {
+        events->push([answered, frame = std::move(frame)] { answered(frame); });
+      });
   if (!sent) membership_.failed_to_ask(now(), step.id, sent.error());
 }
 
@@ -169,12 +173,15 @@ void GroupSession::assign(const Step& step) {
   std::set<std::string> topics;
   for (const auto& [member, metadata] : membership_.members()) {
     auto subscription = decode_subscription(metadata);
-    if (!subscription) return membership_.fail_with({Errc::kCorrupt, fmt::format("group {}, member {}: {}", options_.group, member, subscription.error().message)});
+    if (!subscription)
+      return membership_.fail_with({Errc::kCorrupt, fmt::format("group {}, member {}: {}", options_.group, member,
+                                                                subscription.error().message)});
     topics.insert(subscription->topics.begin(), subscription->topics.end());
     members.push_back({member, std::move(subscription->topics)});
   }
   if (!is_assignor(membership_.assignor()))
-    return membership_.fail_with({Errc::kUnsupported, fmt::format("group {}: its assignor is \"{}\"", options_.group, membership_.assignor())});
+    return membership_.fail_with({Errc::kUnsupported, fmt::format("group {}: its assignor is \"{}\"", options_.group,
+                                                                  membership_.assignor())});
   for (const auto& topic : topics) client_.forget(topic);
   auto counts = count_partitions({topics.begin(), topics.end()});
   if (!counts) return membership_.failed_to_assign(now(), step.id, counts.error());
@@ -218,12 +225,14 @@ void GroupSession::sync(const Step& step) {
   request.member_id = membership_.member_id();
   request.protocol_type = kConsumerProtocol;
   request.protocol_name = membership_.assignor();
-  for (const auto& [member, assignment] : membership_.assignments()) request.assignments.push_back({member, assignment});
+  for (const auto& [member, assignment] : membership_.assignments())
+    request.assignments.push_back({member, assignment});
   const auto patience = options_.membership.absence_max + client_.options().request_timeout;
   ask(step, request, patience, [this, step](const SyncGroupResponse& response) {
     auto partitions = decode_assignment(response.assignment);
-    if (response.error_code == ErrorCode::kNone && !partitions) return membership_.fail_with(partitions.error());
-    membership_.synced(now(), step.id, response.error_code, partitions ? *std::move(partitions) : std::vector<TopicPartition>{});
+    if (!partitions && response.error_code == ErrorCode::kNone) return membership_.fail_with(partitions.error());
+    if (!partitions) partitions.emplace();
+    membership_.synced(now(), step.id, response.error_code, *std::move(partitions));
   });
 }
 
@@ -243,7 +252,8 @@ void GroupSession::send_leave(const Step& step) {
   request.group_id = options_.group;
   request.members.push_back({membership_.leaving_member(), std::nullopt, "the consumer has left"});
   // Whatever the answer: the member is gone, or never was.
-  ask(step, request, client_.options().request_timeout, [this, step](const LeaveGroupResponse&) { membership_.left(step.id); });
+  ask(step, request, client_.options().request_timeout,
+      [this, step](const LeaveGroupResponse&) { membership_.left(step.id); });
 }
 
 // ---- Commits ---------------------------------------------------------------------------------------
@@ -287,16 +297,20 @@ Result<> commit_result(const std::string& group, const OffsetCommitResponse& res
 void GroupSession::send_commit(const Offsets& offsets, GenerationId generation, Committed done) {
   const auto phase = membership_.phase();
   const bool member = phase == Membership::Phase::kStable || phase == Membership::Phase::kRevoking;
+  const auto refuse = [&](Errc code, std::string_view why) {
+    done(fail(code, fmt::format("commit of group {}: {}", options_.group, why)));
+  };
   if (!member || generation != membership_.generation())
-    return done(fail(Errc::kFenced, fmt::format("commit of group {}: its partitions were given to others", options_.group)));
+    return refuse(Errc::kFenced, "its partitions were given to others");
   if (!coordinator_ || membership_.unreachable_since())
-    return done(fail(Errc::kUnavailable, fmt::format("commit of group {}: its coordinator is not known at present", options_.group)));
+    return refuse(Errc::kUnavailable, "its coordinator is not known at present");
   auto request = commit_request(offsets);
   request.group_id = options_.group;
   request.generation_id = generation;
   request.member_id = membership_.member_id();
   const auto timeout = client_.options().request_timeout;
-  const auto version = coordinator_->negotiate(OffsetCommitRequest::api, OffsetCommitRequest::valid, deadline_in(timeout));
+  const auto version =
+      coordinator_->negotiate(OffsetCommitRequest::api, OffsetCommitRequest::valid, deadline_in(timeout));
   if (!version) return done(tl::unexpected<Error>(version.error()));
   const auto answered = [this, generation, done, version = *version](const Result<SharedBytes>& frame) {
     if (!frame) return done(tl::unexpected<Error>(frame.error()));
@@ -306,9 +320,10 @@ void GroupSession::send_commit(const Offsets& offsets, GenerationId generation, 
     membership_.committed(now(), generation, first_error(answer->response).first);
     done(commit_result(options_.group, answer->response));
   };
-  const auto sent = coordinator_->send(request, *version, timeout, [events = events_, answered](Result<SharedBytes> frame) {
-    events->push([answered, frame = std::move(frame)] { answered(frame); });
-  });
+  const auto sent =
+      coordinator_->send(request, *version, timeout, [events = events_, answered](Result<SharedBytes> frame) {
+        events->push([answered, frame = std::move(frame)] { answered(frame); });
+      });
   if (!sent) done(sent);
 }
 
