@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cluster/cli/group_consumption.h"
 #include "cluster/cli/record_printer.h"
 #include "cluster/cli/start_text.h"
 #include "cluster/client/consumer.h"
@@ -12,13 +13,7 @@
 namespace tributary {
 namespace {
 
-constexpr std::size_t kDecompressedBytesMax = 256u << 20;
 constexpr Duration kPoll = std::chrono::milliseconds(250);  // how soon a stop signal is noticed
-
-RecordFormat format_of(const std::string& name) {
-  if (name == "json") return RecordFormat::kJson;
-  return name == "raw" ? RecordFormat::kRaw : RecordFormat::kText;
-}
 
 class Consumption {
  public:
@@ -61,7 +56,7 @@ ConsumerOptions Consumption::options() {
 Result<> Consumption::assign() {
   const auto deadline = deadline_in(cluster_.timeout);
   ASSIGN_OR_RETURN(const auto start, parse_start(flags_.from));
-  ASSIGN_OR_RETURN(const auto partitions, partitions_of(client_, flags_.topic, flags_.partition, deadline));
+  ASSIGN_OR_RETURN(const auto partitions, partitions_of(client_, flags_.topics.front(), flags_.partition, deadline));
   std::vector<std::pair<TopicPartition, StartAt>> starts, ends;
   for (const auto& partition : partitions) {
     starts.emplace_back(partition, start);
@@ -83,10 +78,10 @@ Result<> Consumption::assign() {
 
 Result<> Consumption::print(const ConsumedBatch& batch) {
   text_.clear();
-  RETURN_IF_ERROR(for_each_record(batch, decompressor_, kDecompressedBytesMax, [&](const RecordView& record) {
+  RETURN_IF_ERROR(for_each_record(batch, decompressor_, kPrintedBatchBytesMax, [&](const RecordView& record) {
     const bool beyond = !flags_.follow && record.offset >= ends_.at(batch.partition);
     if (beyond || enough()) return false;
-    append_record(text_, format_of(flags_.format), batch.partition, record);
+    append_record(text_, record_format(flags_.format), batch.partition, record);
     ++printed_;
     return true;
   }));
@@ -113,31 +108,61 @@ Result<> Consumption::run() {
   return {};
 }
 
+/// What goes together, and what does not.
+Result<> check_flags(const ConsumeFlags& flags) {
+  const auto topics = flags.topics.size() + (flags.topic.empty() ? 0 : 1);
+  if (topics == 0) return fail(Errc::kInvalidArgument, "a topic must be given: --topic TOPIC, or TOPIC");
+  if (flags.group.empty()) {
+    if (topics > 1) return fail(Errc::kInvalidArgument, "several topics can be read only with --group");
+    return {};
+  }
+  if (flags.partition >= 0)
+    return fail(Errc::kInvalidArgument, "--partition does not go with --group: the group shares the partitions out");
+  ASSIGN_OR_RETURN(const auto start, parse_start(flags.from));
+  if (start.kind == StartAt::Kind::kEarliest || start.kind == StartAt::Kind::kLatest) return {};
+  return fail(Errc::kInvalidArgument, "with --group, --from is earliest or latest: where to begin if nothing is committed; "
+                                      "`tributary group reset-offsets` sets what is");
+}
+
 }  // namespace
 
 void declare_consume_command(Settings& program, ConsumeFlags& flags) {
   auto& consume = program.command(
       "consume", "Prints records, up to those that are there when it starts; with --follow also what comes. "
                  "Exit code 0 also when it is stopped by SIGINT or its output is closed");
-  consume.flag_only("--topic,-t", flags.topic, "The topic").placeholder("TOPIC").required();
-  consume.flag_only("--from", flags.from, "earliest, latest, an offset, a time (2026-07-01T12:00:00Z) or @MILLISECONDS since 1970")
+  consume.argument("TOPIC", flags.topics, "The topic; with --group there may be several").default_text("--topic");
+  consume.flag_only("--topic,-t", flags.topic, "The topic, by flag").placeholder("TOPIC").default_text("TOPIC");
+  consume.flag_only("--group,-g", flags.group, "As a member of this consumer group: it shares the partitions with the "
+                                               "others, goes on where the group was, and commits what was printed")
+      .placeholder("GROUP").default_text("none");
+  consume.flag_only("--commit-interval", flags.commit_interval, "How often the group's offsets are committed; at a clean "
+                                                                "end they are in any case")
+      .range("10ms", "1h");
+  consume.flag_only("--from", flags.from, "earliest, latest, an offset, a time (2026-07-01T12:00:00Z) or @MILLISECONDS since 1970; "
+                                            "with --group: earliest or latest, where nothing is committed")
       .placeholder("START").check([](const std::string& text) -> Result<> {
         RETURN_IF_ERROR(parse_start(text));
         return {};
       });
-  consume.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").range(0, 1'000'000).default_text("all");
+  consume.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").range(0, 1'000'000)
+      .default_text("all");
   consume.flag_only("--format", flags.format, "text: time, place, key, value; json: an object a line; raw: the value a line")
       .choices({"text", "json", "raw"});
   consume.flag_only("--follow,-f", flags.follow, "Go on with records as they come, until stopped");
   consume.flag_only("--max-messages,-n", flags.messages_max, "End after so many records").placeholder("N").range(1, INT64_MAX)
       .default_text("no limit");
+  consume.check([&flags] { return check_flags(flags); });
   consume.example("tributary consume --topic readings --from latest --follow");
+  consume.example("tributary consume --group dashboards readings raw --follow");
   consume.example("tributary consume -t readings --partition 0 --from 1200 -n 10 --format json");
   consume.example("tributary consume -t readings --from 2026-07-01T12:00:00Z --format raw | head");
 }
 
-Result<> consume_command(const ClusterFlags& cluster, const ConsumeFlags& flags, const CommandIo& io) {
+Result<> consume_command(const ClusterFlags& cluster, const ConsumeFlags& given, const CommandIo& io) {
+  auto flags = given;
+  if (!flags.topic.empty()) flags.topics.push_back(flags.topic);
   ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
+  if (!flags.group.empty()) return consume_in_group(*client, flags, cluster, io);
   return Consumption(*client, flags, cluster, io).run();
 }
 

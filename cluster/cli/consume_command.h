@@ -8,7 +8,10 @@ namespace tributary {
 class Settings;
 
 struct ConsumeFlags {
-  std::string topic;
+  std::string topic;                // one by flag,
+  std::vector<std::string> topics;  // and those by argument
+  std::string group;                // empty: none
+  Duration commit_interval = std::chrono::seconds(5);
   std::string from = "earliest";
   std::int32_t partition = -1;  // -1: all
   std::string format = "text";

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "cluster/cli/consume_command.h"
+#include "cluster/cli/group_command.h"
 #include "cluster/cli/log_dump.h"
 #include "cluster/cli/produce_command.h"
 #include "cluster/cli/topic_command.h"
@@ -17,6 +18,7 @@ namespace {
 struct Flags {
   ClusterFlags cluster;
   TopicFlags topic;
+  GroupFlags group;
   ProduceFlags produce;
   ConsumeFlags consume;
   VerifyFlags verify;
@@ -33,6 +35,7 @@ void declare(Settings& settings, Flags& flags) {
       });
   settings.flag_only("--timeout", flags.cluster.timeout, "How long to wait for the cluster").range("100ms", "1h");
   declare_topic_commands(settings, flags.topic);
+  declare_group_commands(settings, flags.group);
   declare_produce_command(settings, flags.produce);
   declare_consume_command(settings, flags.consume);
   declare_verify_command(settings, flags.verify);
@@ -53,6 +56,10 @@ Result<bool> run_command(const std::string& command, const Flags& flags, const C
   if (command == "topic describe") return plain(describe_topic_command(flags.cluster, flags.topic, io));
   if (command == "topic alter") return plain(alter_topic_command(flags.cluster, flags.topic, io));
   if (command == "topic delete") return plain(delete_topic_command(flags.cluster, flags.topic, io));
+  if (command == "group list") return plain(list_groups_command(flags.cluster, flags.group, io));
+  if (command == "group describe") return plain(describe_group_command(flags.cluster, flags.group, io));
+  if (command == "group reset-offsets") return plain(reset_offsets_command(flags.cluster, flags.group, io));
+  if (command == "group delete") return plain(delete_groups_command(flags.cluster, flags.group, io));
   if (command == "produce") return plain(produce_command(flags.cluster, flags.produce, io));
   if (command == "consume") return plain(consume_command(flags.cluster, flags.consume, io));
   if (command == "verify") return verify_command(flags.cluster, flags.verify, io);
@@ -82,7 +89,7 @@ int run_tributary(const std::vector<std::string>& args, int input, int output_fd
   Output output(output_fd), errors(errors_fd);
   const CommandIo io{input, output, errors, stop};
   Flags flags;
-  Settings settings({"tributary", "Topics, records and log files of a Tributary cluster. Exit codes: 0 done, 1 failed or a "
+  Settings settings({"tributary", "Topics, groups, records and log files of a Tributary cluster. Exit codes: 0 done, 1 failed or a "
                                   "fault was found, 2 bad command line", TRIBUTARY_VERSION});
   declare(settings, flags);
   std::ostringstream parse_output, parse_errors;

@@ -54,6 +54,11 @@ void append_json(std::string& out, const TopicPartition& partition, const Record
 
 }  // namespace
 
+RecordFormat record_format(std::string_view name) {
+  if (name == "json") return RecordFormat::kJson;
+  return name == "raw" ? RecordFormat::kRaw : RecordFormat::kText;
+}
+
 void append_record(std::string& out, RecordFormat format, const TopicPartition& partition, const RecordView& record) {
   switch (format) {
     case RecordFormat::kText: append_text(out, partition, record); break;

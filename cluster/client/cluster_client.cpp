@@ -202,6 +202,23 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::any_broker(MonoTime dea
   return connection_to(candidates().front());
 }
 
+std::vector<BrokerId> ClusterClient::brokers() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<BrokerId> ids;
+  for (const auto& [id, endpoint] : brokers_) ids.push_back(id);
+  return ids;
+}
+
+Result<std::shared_ptr<BrokerConnection>> ClusterClient::broker(BrokerId id) {
+  std::optional<Endpoint> endpoint;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = brokers_.find(id); found != brokers_.end()) endpoint = found->second;
+  }
+  if (!endpoint) return fail(Errc::kUnavailable, fmt::format("broker {} is not known at present", id));
+  return connection_to(*endpoint);
+}
+
 void ClusterClient::forget(const std::string& topic) {
   const std::lock_guard lock(mutex_);
   topics_.erase(topic);

@@ -78,6 +78,11 @@ class ClusterClient {
   /// The broker that was last found to answer, for requests that any can take.
   [[nodiscard]] Result<std::shared_ptr<BrokerConnection>> any_broker(MonoTime deadline);
 
+  /// The brokers as last read, by id.
+  [[nodiscard]] std::vector<BrokerId> brokers() const;
+  /// Does not ask. kUnavailable if the cluster did not name it when it was last asked.
+  [[nodiscard]] Result<std::shared_ptr<BrokerConnection>> broker(BrokerId id);
+
   /// The next topic() or leader_of() asks the cluster: call it on NOT_LEADER_OR_FOLLOWER and the like.
   void forget(const std::string& topic);
 

@@ -234,6 +234,12 @@ void GroupCoordinator::topic_deleted(const std::string& topic) {
   }
 }
 
+std::set<std::string> GroupCoordinator::committed_topics(std::int32_t partition) const {
+  std::set<std::string> topics;
+  for (const auto& [group_id, slot] : at(partition).groups) slot.group->collect_topics(topics);
+  return topics;
+}
+
 void GroupCoordinator::tick(Moment now) {
   while (!wakes_.empty() && wakes_.begin()->first <= now.mono) {
     const auto group_id = wakes_.begin()->second;

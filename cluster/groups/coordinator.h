@@ -84,6 +84,8 @@ class GroupCoordinator {
   void appended(Moment now, AppendTicket ticket, ErrorCode error);
   /// Removes the offsets that groups have committed to it.
   void topic_deleted(const std::string& topic);
+  /// Which topics the groups of a loaded partition have offsets of: one may have been deleted while nobody was told.
+  [[nodiscard]] std::set<std::string> committed_topics(std::int32_t partition) const;
   void tick(Moment now);
   /// MonoTime::max() if nothing is to come. May be earlier than needed; after a tick it is in the future.
   [[nodiscard]] MonoTime next_deadline() const;

@@ -66,6 +66,8 @@ class Group {
   /// if nobody is in it and none is left.
   void expire_offsets(Moment now);
   void remove_topic(const std::string& topic);
+  /// Adds those that it has offsets of.
+  void collect_topics(std::set<std::string>& topics) const;
 
   /// Another broker coordinates it from now on: what waits is answered with NOT_COORDINATOR. The last call.
   void unload();
@@ -152,6 +154,7 @@ class Group {
   void write(std::vector<OffsetsRecord> records, Write what);
 
   // group_offsets.cpp
+  void refuse_too_large(ReplyToken token, const GroupCommit& request);
   [[nodiscard]] ErrorCode commit_error(const GroupCommit& request);
   [[nodiscard]] bool subscribed_to(const std::string& topic) const;
   [[nodiscard]] std::vector<TopicPartition> expired_offsets(Moment now) const;

@@ -49,6 +49,9 @@ void Group::join(Moment now, ReplyToken token, GroupJoin request) {
     request.member_id.clear();
     error = ErrorCode::kGroupMaxSizeReached;
   }
+  if (error == ErrorCode::kNone && members_.protocol_bytes_without(request.member_id) + protocol_bytes(request.protocols) >
+                                       options_.append_bytes_max)
+    error = ErrorCode::kGroupMaxSizeReached;
   if (error == ErrorCode::kNone && state_ != GroupState::kEmpty &&
       !members_.support(request.protocol_type, request.protocols))
     error = ErrorCode::kInconsistentGroupProtocol;

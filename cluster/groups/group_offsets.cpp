@@ -25,6 +25,7 @@ void Group::commit(Moment now, ReplyToken token, const GroupCommit& request) {
   const auto refused = commit_error(request);
   CommitWrite commit{.token = token, .result = {}, .items = {}};
   std::vector<OffsetsRecord> records;
+  std::size_t bytes = 0;
   for (const auto& asked : request.partitions) {
     auto error = refused;
     if (error == ErrorCode::kNone && asked.metadata.size() > options_.offset_metadata_bytes_max)
@@ -36,12 +37,23 @@ void Group::commit(Moment now, ReplyToken token, const GroupCommit& request) {
     CommittedOffset offset{asked.offset, asked.leader_epoch, asked.metadata, now.wall_ms, {}};
     if (request.retention_ms) offset.expire_timestamp_ms = later(now.wall_ms, *request.retention_ms);
     records.push_back({encode(OffsetCommitKey{id_, asked.partition}), encode(offset)});
+    bytes += records.back().key.size() + records.back().value->size();
+    if (bytes > options_.append_bytes_max) return refuse_too_large(token, request);
     commit.items.push_back({commit.result.partitions.size() - 1, std::move(offset)});
   }
   if (refused == ErrorCode::kNone && state_ != GroupState::kEmpty) touch(now, *members_.find(request.member_id));
   if (records.empty()) return actions_.reply(token, std::move(commit.result));
   for (const auto& item : commit.items) offsets_.begin_commit(commit.result.partitions[item.position].partition);
   write(std::move(records), std::move(commit));
+}
+
+// All of it: a part would be durable that the client takes for failed.
+void Group::refuse_too_large(ReplyToken token, const GroupCommit& request) {
+  GroupCommitResult result;
+  for (const auto& asked : request.partitions) {
+    result.partitions.push_back({asked.partition, ErrorCode::kInvalidCommitOffsetSize});
+  }
+  actions_.reply(token, std::move(result));
 }
 
 ErrorCode Group::commit_error(const GroupCommit& request) {
@@ -163,10 +175,13 @@ void Group::finish(const Removal& removal) {
   actions_.reply(*removal.token, std::move(result));
 }
 
+void Group::collect_topics(std::set<std::string>& topics) const {
+  offsets_.for_each([&](const TopicPartition& partition, const CommittedOffset&) { topics.insert(partition.topic); });
+}
+
 void Group::remove_topic(const std::string& topic) {
   if (state_ == GroupState::kDead) return;
-  auto partitions = offsets_.partitions();
-  std::erase_if(partitions, [&](const TopicPartition& partition) { return partition.topic != topic; });
+  auto partitions = offsets_.partitions_of(topic);
   if (!partitions.empty()) remove(std::move(partitions), std::make_shared<Removal>());
 }
 

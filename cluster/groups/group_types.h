@@ -40,6 +40,8 @@ struct GroupOptions {
   std::size_t group_size_max = 10'000;
   std::size_t offset_metadata_bytes_max = 4'096;  // offset.metadata.max.bytes; at most 32,767
   std::size_t group_id_bytes_max = 1'024;         // ours; at most 32,767
+  /// Ours: of the records of one append, and of what the members of a group say about themselves in all.
+  std::size_t append_bytes_max = 8u << 20;
   std::int64_t offsets_retention_ms = 7 * 86'400'000ll;  // offsets.retention.minutes
   std::int64_t offsets_retention_check_ms = 600'000;     // offsets.retention.check.interval.ms
 };

@@ -12,6 +12,17 @@ const GroupProtocol* GroupMember::protocol(std::string_view name) const {
   return found == protocols.end() ? nullptr : &*found;
 }
 
+std::size_t protocol_bytes(const std::vector<GroupProtocol>& protocols) {
+  std::size_t bytes = 0;
+  for (const auto& protocol : protocols) bytes += protocol.name.size() + protocol.metadata.size();
+  return bytes;
+}
+
+std::size_t GroupMembers::protocol_bytes_without(std::string_view id) const {
+  const auto found = members_.find(id);
+  return protocol_bytes_ - (found == members_.end() ? 0 : protocol_bytes(found->second.protocols));
+}
+
 GroupMember* GroupMembers::find(std::string_view id) {
   const auto found = members_.find(id);
   return found == members_.end() ? nullptr : &found->second;
@@ -134,6 +145,8 @@ std::optional<std::set<std::string>> GroupMembers::topics(const std::optional<st
 }
 
 void GroupMembers::count_protocols(const GroupMember& member, int by) {
+  const auto bytes = protocol_bytes(member.protocols);
+  protocol_bytes_ = by > 0 ? protocol_bytes_ + bytes : protocol_bytes_ - bytes;
   for (const auto& protocol : member.protocols) {
     const auto found = supporters_.try_emplace(protocol.name, 0).first;
     found->second += static_cast<std::size_t>(by);

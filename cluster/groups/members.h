@@ -35,6 +35,8 @@ struct GroupMember {
   [[nodiscard]] bool may_expire() const { return is_new || (!joining && !syncing); }
 };
 
+[[nodiscard]] std::size_t protocol_bytes(const std::vector<GroupProtocol>& protocols);
+
 /// In the order of member ids. The protocol type stays when the last member goes.
 class GroupMembers {
  public:
@@ -80,6 +82,8 @@ class GroupMembers {
   /// There must be a member.
   [[nodiscard]] std::string select_protocol() const;
 
+  /// What the others say about themselves, in bytes.
+  [[nodiscard]] std::size_t protocol_bytes_without(std::string_view id) const;
   [[nodiscard]] std::int32_t rebalance_timeout_max_ms() const;
   /// Nothing if the members are no consumers, or one's subscription cannot be read.
   [[nodiscard]] std::optional<std::set<std::string>> topics(const std::optional<std::string>& protocol) const;
@@ -92,6 +96,7 @@ class GroupMembers {
   std::map<std::string, std::size_t, std::less<>> supporters_;  // of a protocol
   std::string protocol_type_;
   std::string leader_;
+  std::size_t protocol_bytes_ = 0;
   std::size_t joining_count_ = 0;
   std::size_t owing_count_ = 0;
 };

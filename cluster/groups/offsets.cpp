@@ -47,6 +47,14 @@ void GroupOffsets::finish_removal(const TopicPartition& partition, AppendTicket 
   drop_if_unused(found);
 }
 
+std::vector<TopicPartition> GroupOffsets::partitions_of(const std::string& topic) const {
+  std::vector<TopicPartition> partitions;
+  for (auto entry = entries_.lower_bound({topic, PartitionIndex(INT32_MIN)});
+       entry != entries_.end() && entry->first.topic == topic; ++entry)
+    partitions.push_back(entry->first);
+  return partitions;
+}
+
 std::vector<TopicPartition> GroupOffsets::partitions() const {
   std::vector<TopicPartition> partitions;
   partitions.reserve(entries_.size());

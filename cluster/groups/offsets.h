@@ -29,6 +29,7 @@ class GroupOffsets {
   [[nodiscard]] bool has(const TopicPartition& partition) const { return entries_.contains(partition); }
   /// All of `has`.
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
+  [[nodiscard]] std::vector<TopicPartition> partitions_of(const std::string& topic) const;
 
   /// Calls visit(partition, offset) for all that is durable.
   template <class Visit>

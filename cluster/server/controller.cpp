@@ -7,6 +7,7 @@
 
 #include "cluster/server/await.h"
 #include "cluster/server/error_mapping.h"
+#include "cluster/server/internal_topics.h"
 #include "cluster/server/server_metrics.h"
 #include "common/base/topic_name.h"
 #include "common/env/random.h"
@@ -238,12 +239,14 @@ TopicOutcome Controller::validate(const NewTopic& wanted, TopicSettings& setting
   outcome.topic.name = wanted.name;
   outcome.topic.partitions = wanted.partitions == -1 ? options_.num_partitions : wanted.partitions;
   outcome.topic.configs = wanted.configs;
-  if (outcome.topic.partitions < 1 || outcome.topic.partitions > options_.partitions_per_topic_max)
+  // The limits are for clients: without its own topics the broker is of no use to them.
+  const bool limited = !is_internal_topic(wanted.name);
+  if (outcome.topic.partitions < 1 || (limited && outcome.topic.partitions > options_.partitions_per_topic_max))
     return refused(wanted.name, ErrorCode::kInvalidPartitions,
                    fmt::format("{} partitions: 1 to {} are allowed", outcome.topic.partitions,
                                options_.partitions_per_topic_max));
   const auto total = image_->partition_count() + static_cast<std::size_t>(outcome.topic.partitions);
-  if (total > static_cast<std::size_t>(options_.partitions_max))
+  if (limited && total > static_cast<std::size_t>(options_.partitions_max))
     return refused(wanted.name, ErrorCode::kPolicyViolation,
                    fmt::format("this broker would have {} partitions: at most {} are allowed", total,
                                options_.partitions_max));

@@ -1,5 +1,7 @@
 // FindCoordinator, and the membership and administration of groups: translated for the coordinator, and back.
 
+#include <set>
+
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/controller.h"
 #include "cluster/server/group_call.h"
@@ -27,6 +29,16 @@ std::string client_host(const Call& call) {
   auto host = call.peer().substr(0, call.peer().rfind(':'));
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   return "/" + host;
+}
+
+/// Each once, in their order: the answer must not outgrow what there is.
+std::vector<std::string> distinct(const std::vector<std::string>& names) {
+  std::vector<std::string> all;
+  std::set<std::string_view> seen;
+  for (const auto& name : names) {
+    if (seen.insert(name).second) all.push_back(name);
+  }
+  return all;
 }
 
 /// Counts the parts of an answer that come from several shards; the last one finishes it. Home shard only.
@@ -231,11 +243,12 @@ void handle_describe_groups(CallPtr call) {
     }
     call->reply(response, first_error);
   };
-  if (request->groups.empty()) return finish();
-  all->outstanding = request->groups.size();
-  all->groups.resize(request->groups.size());
-  for (std::size_t i = 0; i < request->groups.size(); ++i) {
-    const auto& group_id = request->groups[i];
+  const auto ids = distinct(request->groups);
+  if (ids.empty()) return finish();
+  all->outstanding = ids.size();
+  all->groups.resize(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto& group_id = ids[i];
     read_groups<GroupDescription>(
         call, groups_of(*call, group_id),
         [group_id](const GroupCoordinator& groups) { return groups.describe(group_id); },
@@ -268,16 +281,17 @@ void handle_list_groups(CallPtr call) {
 void handle_delete_groups(CallPtr call) {
   const auto request = call->decode<DeleteGroupsRequest>();
   if (!request) return;
+  const auto groups = distinct(request->groups);
   auto all = std::make_shared<Gathering<DeleteGroupsResponse>>();
-  all->outstanding = request->groups.size();
-  all->response.groups.resize(request->groups.size());
-  if (request->groups.empty()) return call->reply(all->response, ErrorCode::kNone);
-  for (std::size_t i = 0; i < request->groups.size(); ++i) {
-    const auto& group_id = request->groups[i];
+  all->outstanding = groups.size();
+  all->response.groups.resize(groups.size());
+  if (groups.empty()) return call->reply(all->response, ErrorCode::kNone);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto& group_id = groups[i];
     all->response.groups[i].group_id = group_id;
     ask_group<GroupDeleteResult>(
         call, group_id,
-        [group_id](GroupCoordinator& groups, Moment, ReplyToken token) { groups.delete_group(token, group_id); },
+        [group_id](GroupCoordinator& coordinator, Moment, ReplyToken token) { coordinator.delete_group(token, group_id); },
         [call, all, i](const GroupDeleteResult& result) {
           all->response.groups[i].error_code = result.error;
           all->part_done(call, result.error);

@@ -1,5 +1,7 @@
 // OffsetCommit, OffsetFetch and OffsetDelete.
 
+#include <set>
+
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/group_call.h"
 #include "cluster/server/handlers.h"
@@ -150,12 +152,18 @@ void handle_offset_fetch(CallPtr call) {
                        call->reply(response, result.error);
                      });
   }
+  // Each group once: the answer must not outgrow what there is.
+  std::vector<OffsetFetchRequest::Group> groups;
+  std::set<std::string_view> seen;
+  for (const auto& group : request->groups) {
+    if (seen.insert(group.group_id).second) groups.push_back(group);
+  }
   auto operation = std::make_shared<FetchOperation>();
-  operation->outstanding = request->groups.size();
-  operation->response.groups.resize(request->groups.size());
-  if (request->groups.empty()) return call->reply(operation->response, ErrorCode::kNone);
-  for (std::size_t i = 0; i < request->groups.size(); ++i) {
-    const auto& group = request->groups[i];
+  operation->outstanding = groups.size();
+  operation->response.groups.resize(groups.size());
+  if (groups.empty()) return call->reply(operation->response, ErrorCode::kNone);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto& group = groups[i];
     operation->response.groups[i].group_id = group.group_id;
     fetch_one(call, group.group_id, group.topics, request->require_stable,
               [call, operation, i](const GroupFetchResult& result) {

@@ -15,6 +15,10 @@ namespace {
 constexpr std::uint32_t kLoadBytes = 1 << 20;
 constexpr std::size_t kDecompressedBytesMax = 64 << 20;
 constexpr auto kAppendTimeout = std::chrono::seconds(10);
+constexpr auto kLoadRetry = std::chrono::seconds(1);
+/// Below the offsets topic's max.message.bytes, so that the log takes what is built.
+constexpr std::size_t kAppendBytesMax = kOffsetsBatchBytesMax - (1 << 20);
+constexpr std::size_t kKeptBytes = 1 << 20;
 
 }  // namespace
 
@@ -34,7 +38,8 @@ ShardGroups::ShardGroups(const GroupOptions& options, Shard& shard, const Clock&
       shard_(shard),
       clock_(clock),
       random_(random_u64_from_os()),
-      coordinator_(std::make_unique<GroupCoordinator>(options, random_, now())) {}
+      coordinator_(std::make_unique<GroupCoordinator>(options, random_, now())),
+      read_trouble_(std::chrono::minutes(1), clock) {}
 
 ShardGroups::~ShardGroups() = default;
 
@@ -51,6 +56,7 @@ void ShardGroups::stop() {
     follow_offsets_topic(ClusterImage());
     pump();
     timer_.reset();
+    load_timer_.reset();
     stopped_ = true;
   });
 }
@@ -111,11 +117,12 @@ void ShardGroups::load_some() {
   auto& loading = loading_.front();
   const auto more = load_chunk(loading);
   if (!more) {
-    // Its groups stay unserved, which their clients take for a coordinator that is not available.
-    log_error("groups", "a partition of the offsets topic cannot be read: its groups are not served",
-              {{"partition", loading.index}, {"error", more.error().message}});
-    coordinator_->unload(loading.index);
-    loading_.pop_front();
+    // Tried again, after the others; meanwhile its groups' clients are told that it loads.
+    if (auto turn = read_trouble_.turn()) {
+      log_error("groups", "a partition of the offsets topic cannot be read: its groups are not served",
+                {{"partition", loading.index}, {"error", more.error().message}, {"unsaid", turn.suppressed}});
+    }
+    std::rotate(loading_.begin(), loading_.begin() + 1, loading_.end());
   } else if (!*more) {
     loaded(loading);
     loading_.pop_front();
@@ -123,7 +130,8 @@ void ShardGroups::load_some() {
   pump();
   if (loading_.empty()) return Bytes().swap(chunk_);
   load_posted_ = true;
-  shard_.post([this] { load_some(); });
+  if (more) return shard_.post([this] { load_some(); });
+  load_timer_ = shard_.after(kLoadRetry, [this] { load_some(); });
 }
 
 Result<bool> ShardGroups::load_chunk(Loading& loading) {
@@ -173,6 +181,9 @@ void ShardGroups::loaded(const Loading& loading) {
               {{"partition", loading.index}, {"count", loading.malformed}, {"first", loading.first_malformed}});
   }
   coordinator_->finish_loading(now(), loading.index);
+  for (const auto& topic : coordinator_->committed_topics(loading.index)) {
+    if (!image_->find(topic)) coordinator_->topic_deleted(topic);
+  }
 }
 
 // ---- What the coordinator wants done -----------------------------------------------------------------
@@ -199,6 +210,10 @@ void ShardGroups::pump() {
 void ShardGroups::append(const GroupAppend& append) {
   const auto& partition = partitions_[static_cast<std::size_t>(append.partition)];
   if (!partition) return appended(append.ticket, ErrorCode::kNotLeaderOrFollower);
+  std::size_t bytes = 0;
+  for (const auto& [key, value] : append.records) bytes += key.size() + (value ? value->size() : 0);
+  // Before memory is taken for it.
+  if (bytes > kAppendBytesMax) return appended(append.ticket, ErrorCode::kMessageTooLarge);
   const auto wall = clock_.wall_now_ms();
   for (const auto& [key, value] : append.records) {
     builder_.append(wall, ByteView(key), value ? std::optional(ByteView(*value)) : std::nullopt);
@@ -208,6 +223,7 @@ void ShardGroups::append(const GroupAppend& append) {
     builder_.clear();
     return appended(append.ticket, ErrorCode::kUnknownServerError);
   }
+  if (bytes > kKeptBytes) builder_ = BatchBuilder();
   partition->append(*batch, true, kAppendTimeout, std::make_shared<Appended>(*this, append.ticket), 0);
 }
 

@@ -14,6 +14,7 @@
 #include "common/env/random.h"
 #include "common/record/batch_builder.h"
 #include "common/record/compression.h"
+#include "common/telemetry/log.h"
 
 namespace tributary {
 
@@ -91,6 +92,8 @@ class ShardGroups {
   bool stopped_ = false;
   MonoTime armed_for_ = MonoTime::max();
   std::unique_ptr<ShardTimer> timer_;
+  std::unique_ptr<ShardTimer> load_timer_;
+  OncePer read_trouble_;
 };
 
 }  // namespace tributary

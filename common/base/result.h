@@ -19,7 +19,7 @@ enum class Errc {
   kOutOfRange,        // an offset outside of the log
   kIo,                // the operating system refused; the message has errno's text
   kNoSpace,           // ENOSPC, EDQUOT, or a configured cap
-  kLocked,            // another process owns the folder
+  kLocked,            // another owns it: a process the folder, its members the group
   kTimeout,
   kUnavailable,       // not connected, offline, shutting down: try again later
   kFenced,            // an older producer epoch

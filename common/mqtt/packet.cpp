@@ -57,7 +57,7 @@ void read_connack_properties(ByteReader& reader, Incoming& packet) {
   const auto end = reader.position() + length;
   while (reader.ok() && reader.position() < end) {
     switch (reader.i8()) {
-      case 0x11: reader.skip(4); break;                                   // session expiry
+      case 0x11: packet.session_expiry_s = reader.u32(); break;
       case 0x13: packet.server_keep_alive_s = reader.u16(); break;
       case 0x21: packet.receive_maximum = reader.u16(); break;
       case 0x22: reader.skip(2); break;                                   // topic alias maximum

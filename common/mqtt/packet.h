@@ -43,6 +43,7 @@ struct Incoming {
   std::uint8_t maximum_qos = 2;                           // CONNACK of version 5
   std::uint32_t maximum_packet_bytes = 268'435'460;       // CONNACK of version 5
   std::optional<std::uint16_t> server_keep_alive_s;       // CONNACK of version 5
+  std::optional<std::uint32_t> session_expiry_s;          // CONNACK of version 5; nothing: as asked for
 };
 
 /// kCorrupt for a malformed packet, and for one that Incoming has no place for.

@@ -53,7 +53,7 @@ struct MqttSource::Impl {
   tcp::socket socket{io};
   asio::steady_timer pause{io};     // between connections
   asio::steady_timer watchdog{io};
-  std::uint64_t connection = 0;     // counts them, so that the watchdog knows its own
+  std::uint64_t watch_number = 0;   // of the last watch(): a handler that is queued already knows that it is not
   std::optional<SubscriberSession> session;
   std::string writing;
   bool write_running = false;
@@ -79,6 +79,7 @@ struct MqttSource::Impl {
   void check();
   void ping();
   void close(std::string why);
+  [[nodiscard]] bool is_over() const { return !trouble.empty(); }
   void wish_changed();
   void change(std::optional<Wish> from, Wish to);
 };
@@ -107,7 +108,7 @@ asio::awaitable<Result<>> MqttSource::Impl::serve() {
   if (result) result = co_await read();
   const bool stood = ready && SteadyClock::now() - connected_at >= options.settled_after;
   ready = false;
-  ++connection;
+  ++watch_number;
   watchdog.cancel();
   std::error_code ignored;  // closed is all that is wanted
   socket.close(ignored);
@@ -130,12 +131,16 @@ asio::awaitable<Result<>> MqttSource::Impl::connect() {
     co_await socket.async_connect({literal, port}, noting(error));
   } else {
     const auto found = co_await resolver.async_resolve(address.host, address.port, noting(error));
+    // A lookup that is under way cannot be cancelled: what was wished, and the time-out, come first.
+    if (is_over()) co_return fail(Errc::kUnavailable, trouble);
     if (error) co_return fail(Errc::kUnavailable, fmt::format("{}: {}", address.host, error.message()));
     co_await asio::async_connect(socket, found, noting(error));
   }
+  if (is_over()) co_return fail(Errc::kUnavailable, trouble);
   if (error) co_return fail(Errc::kUnavailable, error.message());
   socket.non_blocking(true, error);
   socket.set_option(tcp::no_delay(true), error);  // an optimisation that the system may refuse
+  socket.set_option(asio::socket_base::keep_alive(true), error);  // for brokers that want no PINGREQ
   co_return Result<>();
 }
 
@@ -150,7 +155,11 @@ asio::awaitable<Result<>> MqttSource::Impl::read() {
     if (error) co_return fail(Errc::kUnavailable, error.message());
     last_read = SteadyClock::now();
     const auto taken = session->received(ByteView(buffer).first(filled));
-    if (!taken) co_return tl::unexpected<Error>(taken.error());
+    if (!taken) {
+      // What came before is stored: unacknowledged, it would come again before the same trouble each time.
+      (void)co_await flush();
+      co_return tl::unexpected<Error>(taken.error());
+    }
     if (!ready) announce();
     filled -= *taken;
     std::memmove(buffer.data(), buffer.data() + *taken, filled);
@@ -169,6 +178,7 @@ asio::awaitable<Result<>> MqttSource::Impl::flush() {
   writing.clear();
   writing.swap(session->out());
   write_running = true;
+  last_written = SteadyClock::now();
   co_await asio::async_write(socket, asio::buffer(writing), noting(error));
   write_running = false;
   last_written = SteadyClock::now();
@@ -190,6 +200,10 @@ void MqttSource::Impl::announce() {
   }
   if (!session->ready()) return;
   ready = true;
+  if (session->expires()) {
+    log_warning("mqtt", "the broker keeps the session for less time than asked for: after that its queue is lost",
+                {{"url", options.url}, {"seconds", *session->expires()}});
+  }
   if (!session->lowered().empty()) {
     log_warning("mqtt", "the broker serves subscriptions at a lower QoS than asked for: messages can be lost",
                 {{"url", options.url},
@@ -199,6 +213,7 @@ void MqttSource::Impl::announce() {
   if (session->keep_alive_s() > 0) {
     watch(std::chrono::milliseconds(session->keep_alive_s() * 250));
   } else {
+    ++watch_number;
     watchdog.cancel();
   }
 }
@@ -224,8 +239,8 @@ void MqttSource::Impl::ended(const Result<>& how) {
 
 void MqttSource::Impl::watch(Duration interval) {
   watchdog.expires_after(interval);
-  watchdog.async_wait([this, interval, mine = connection](std::error_code error) {
-    if (error || mine != connection) return;
+  watchdog.async_wait([this, interval, mine = ++watch_number](std::error_code error) {
+    if (error || mine != watch_number) return;
     check();
     if (session && ready) watch(interval);
   });
@@ -242,10 +257,11 @@ void MqttSource::Impl::check() {
   }
 }
 
-// Two bytes always have room, but at a broker that does not read: then it does not answer, either.
+// Two bytes always have room, but at a broker that does not read: then it does not answer, either. A write that is
+// under way for so long says the same.
 void MqttSource::Impl::ping() {
+  if (write_running) return close("the broker does not read: the connection is dead");
   pinged = last_written = SteadyClock::now();
-  if (write_running) return;
   std::string ping;
   mqtt::append_pingreq(ping);
   std::error_code error;

@@ -8,6 +8,7 @@ namespace {
 using mqtt::PacketType;
 
 constexpr std::uint16_t kSubscribeId = 1;      // the only packet that a subscriber numbers
+constexpr std::uint32_t kNever = 0xffffffffu;  // a session expiry interval
 constexpr std::uint8_t kFailure = 0x80;        // reason codes from here on
 constexpr std::size_t kKeptProperties = 1024;  // what messages with many may leave allocated
 
@@ -20,7 +21,7 @@ SubscriberSession::SubscriberSession(const SubscriberOptions& options, MqttHandl
                         .keep_alive_s = options.keep_alive_s,
                         .username = options.username,
                         .password = options.password,
-                        .session_expiry_s = 0xffffffffu,  // never
+                        .session_expiry_s = kNever,
                         .receive_maximum = options.receive_maximum,
                         .packet_bytes_max = options.packet_bytes_max},
                        out_);
@@ -70,6 +71,7 @@ Result<> SubscriberSession::take_connack(const mqtt::Frame& frame) {
   }
   keep_alive_s_ = connack.server_keep_alive_s.value_or(options_.keep_alive_s);
   session_present_ = connack.session_present;
+  if (connack.session_expiry_s && *connack.session_expiry_s < kNever) expires_ = connack.session_expiry_s;
   state_ = State::kSubscribing;
   handler_.on_connected(session_present_);
   mqtt::append_subscribe(kSubscribeId, options_.subscriptions, out_);
@@ -98,7 +100,17 @@ Result<> SubscriberSession::take_publish(const mqtt::Frame& frame) {
   if (state_ == State::kConnecting) return fail(Errc::kCorrupt, "MQTT: a message before CONNACK");
   const auto properties_before = properties_.size();
   ASSIGN_OR_RETURN(const auto publish, mqtt::read_publish(frame, properties_));
-  if (publish.qos > 1) return fail(Errc::kCorrupt, "MQTT: a message at QoS 2, which was not asked for");
+  if (publish.qos > 1) {
+    return fail(Errc::kCorrupt, fmt::format("the broker sends a message at QoS 2, which was not asked for: the session {} "
+                                            "was subscribed by another, and must be removed there", options_.client_id));
+  }
+  if (publish.retain) {
+    // Retain handling 2 asked for none, and with retain as published 0 only a replay has the flag (3.3.1.3).
+    hand_over();
+    properties_.clear();
+    if (publish.packet_id != 0) mqtt::append_puback(publish.packet_id, out_);
+    return {};
+  }
   property_counts_.push_back(properties_.size() - properties_before);
   messages_.push_back({publish.topic, publish.payload, {}, {publish.packet_id, publish.dup}});
   if (messages_.size() >= kBatchMax || properties_.size() >= kKeptProperties) hand_over();

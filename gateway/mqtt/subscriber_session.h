@@ -1,6 +1,7 @@
 #pragma once
 // The subscribing half of an MQTT 5 connection (OASIS MQTT 5.0). Pure.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ class SubscriberSession {
   /// Both must outlive this.
   SubscriberSession(const SubscriberOptions& options, MqttHandler& handler);
 
+  /// What is retained is acknowledged and passed over: it is no new reading.
+  ///
   /// Takes the whole packets at the front of `bytes` and says how many bytes those were. All messages among them
   /// are given to the handler in as few calls as kBatchMax and the other packets allow; then their PUBACKs are in
   /// out(). An error ends the connection: kUnavailable with the broker's reason, kCorrupt for what it must not
@@ -45,6 +48,8 @@ class SubscriberSession {
   [[nodiscard]] bool ready() const { return state_ == State::kReady; }
   /// Filters that the broker serves at a lower QoS than was asked for. Known when ready.
   [[nodiscard]] const std::vector<std::string>& lowered() const { return lowered_; }
+  /// After how many seconds without a connection the broker forgets the session; nothing if never, as asked for.
+  [[nodiscard]] std::optional<std::uint32_t> expires() const { return expires_; }
   /// As agreed: a packet must be sent so often (3.1.2.10). 0: never.
   [[nodiscard]] std::uint16_t keep_alive_s() const { return keep_alive_s_; }
   void ping() { mqtt::append_pingreq(out_); }
@@ -67,6 +72,7 @@ class SubscriberSession {
   bool session_present_ = false;
   std::uint16_t keep_alive_s_;
   std::vector<std::string> lowered_;
+  std::optional<std::uint32_t> expires_;
   std::string out_;
 
   // Since the last hand-over.

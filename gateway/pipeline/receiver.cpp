@@ -7,6 +7,8 @@ namespace tributary {
 namespace {
 
 constexpr std::size_t kLoggedTopicBytesMax = 200;
+/// What keys of long topics may leave allocated.
+constexpr std::size_t kKeptKeyBytes = 256;
 /// What a user property costs beside its text, however short: lengths in the packet, the column and the record.
 constexpr std::size_t kPropertyOverhead = 10;
 
@@ -97,6 +99,9 @@ void Receiver::on_messages(std::span<const MqttMessage> messages) {
     ++count;
     payload_bytes += reading.payload.size();
     bytes += bytes_of(reading);
+  }
+  for (std::size_t i = 0; i < arrivals_.size(); ++i) {
+    if (keys_[i].capacity() > kKeptKeyBytes) std::string().swap(keys_[i]);
   }
   metrics_.redelivered.inc(arrivals_.size() - count);
   metrics_.received.inc(count);

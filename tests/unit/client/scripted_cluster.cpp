@@ -9,6 +9,7 @@
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_configs.h"
 #include "common/protocol/messages/fetch.h"
+#include "common/protocol/messages/find_coordinator.h"
 #include "common/protocol/messages/incremental_alter_configs.h"
 #include "common/protocol/messages/init_producer_id.h"
 #include "common/protocol/messages/list_offsets.h"
@@ -67,6 +68,17 @@ class ScriptedCluster::Node final : public RequestHandler {
       case ApiKey::kIncrementalAlterConfigs: return answer<IncrementalAlterConfigsRequest>(*frame, responder);
       case ApiKey::kCreatePartitions: return answer<CreatePartitionsRequest>(*frame, responder);
       case ApiKey::kDescribeConfigs: return answer<DescribeConfigsRequest>(*frame, responder);
+      case ApiKey::kFindCoordinator: return answer<FindCoordinatorRequest>(*frame, responder);
+      case ApiKey::kListGroups: return answer<ListGroupsRequest>(*frame, responder);
+      case ApiKey::kDescribeGroups: return answer<DescribeGroupsRequest>(*frame, responder);
+      case ApiKey::kDeleteGroups: return answer<DeleteGroupsRequest>(*frame, responder);
+      case ApiKey::kOffsetFetch: return answer<OffsetFetchRequest>(*frame, responder);
+      case ApiKey::kOffsetCommit: return answer<OffsetCommitRequest>(*frame, responder);
+      case ApiKey::kOffsetDelete: return answer<OffsetDeleteRequest>(*frame, responder);
+      case ApiKey::kJoinGroup: return answer<JoinGroupRequest>(*frame, responder);
+      case ApiKey::kSyncGroup: return answer<SyncGroupRequest>(*frame, responder);
+      case ApiKey::kHeartbeat: return answer<HeartbeatRequest>(*frame, responder);
+      case ApiKey::kLeaveGroup: return answer<LeaveGroupRequest>(*frame, responder);
       default: return responder.close();
     }
   }
@@ -110,7 +122,10 @@ class ScriptedCluster::Node final : public RequestHandler {
     ApiVersionsResponse response;
     const auto table = supported_apis<ApiVersionsRequest, MetadataRequest, ProduceRequest, FetchRequest, ListOffsetsRequest,
                                       InitProducerIdRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest,
-                                      IncrementalAlterConfigsRequest, CreatePartitionsRequest>();
+                                      IncrementalAlterConfigsRequest, CreatePartitionsRequest,
+                                      FindCoordinatorRequest, ListGroupsRequest, DescribeGroupsRequest, DeleteGroupsRequest,
+                                      OffsetFetchRequest, OffsetCommitRequest, OffsetDeleteRequest, JoinGroupRequest,
+                                      SyncGroupRequest, HeartbeatRequest, LeaveGroupRequest>();
     response.apis = ApiVersionsResponse::apis_of(table);
     return response;
   }
@@ -326,6 +341,28 @@ class ScriptedCluster::Node final : public RequestHandler {
     return response;
   }
 
+
+  FindCoordinatorResponse serve(const FindCoordinatorRequest&) {
+    const auto& node = *cluster_.nodes_[static_cast<std::size_t>(cluster_.coordinator_)];
+    FindCoordinatorResponse response;
+    response.error_code = code();
+    if (response.error_code != ErrorCode::kNone) return response;
+    response.node_id = BrokerId(node.id());
+    response.host = "127.0.0.1";
+    response.port = node.port();
+    return response;
+  }
+  ListGroupsResponse serve(const ListGroupsRequest& request) {
+    // Each broker lists the groups that it coordinates.
+    return id_ == cluster_.coordinator_ + 1 ? cluster_.groups_.serve(request, code()) : ListGroupsResponse{};
+  }
+  /// All other requests about groups.
+  template <class Request>
+  typename Request::Response serve(const Request& request) {
+    const bool coordinator = id_ == cluster_.coordinator_ + 1;
+    return cluster_.groups_.serve(request, coordinator ? code() : ErrorCode::kNotCoordinator);
+  }
+
   ScriptedCluster& cluster_;
   const int id_;
   std::uint16_t port_ = 0;
@@ -389,6 +426,18 @@ std::vector<Bytes> ScriptedCluster::batches(const TopicPartition& partition) {
 int ScriptedCluster::requests(ApiKey api) {
   const std::lock_guard lock(mutex_);
   return requests_[api];
+}
+ScriptedGroup ScriptedCluster::group(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  return groups_.groups[id];
+}
+void ScriptedCluster::set_group(const std::string& id, ScriptedGroup group) {
+  const std::lock_guard lock(mutex_);
+  groups_.groups[id] = std::move(group);
+}
+void ScriptedCluster::set_coordinator(int broker) {
+  const std::lock_guard lock(mutex_);
+  coordinator_ = broker;
 }
 void ScriptedCluster::stop(int broker) { nodes_[static_cast<std::size_t>(broker)]->stop(); }
 

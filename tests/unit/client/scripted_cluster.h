@@ -18,6 +18,7 @@
 #include "common/transport/kafka_tcp_server.h"
 #include "common/transport/nng_server.h"
 #include "common/transport/server.h"
+#include "tests/unit/client/scripted_groups.h"
 
 namespace tributary {
 
@@ -52,6 +53,12 @@ class ScriptedCluster {
   void flip_byte(const TopicPartition& partition, std::size_t batch, std::size_t at);
   [[nodiscard]] std::vector<Bytes> batches(const TopicPartition& partition);
   [[nodiscard]] int requests(ApiKey api);
+  /// The group as it is now; made if there is none.
+  [[nodiscard]] ScriptedGroup group(const std::string& id);
+  /// Made if there is none. Its generation goes on.
+  void set_group(const std::string& id, ScriptedGroup group);
+  /// Of all groups; the others answer NOT_COORDINATOR.
+  void set_coordinator(int broker);
   /// Closes the listener; its port stays known.
   void stop(int broker);
 
@@ -70,6 +77,8 @@ class ScriptedCluster {
   std::vector<Fault> faults_;
   std::map<ApiKey, int> requests_;
   std::int64_t next_producer_id_ = 1000;
+  ScriptedGroups groups_;
+  int coordinator_ = 0;
 
   std::vector<std::unique_ptr<Node>> nodes_;
 };

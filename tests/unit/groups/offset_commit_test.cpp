@@ -20,6 +20,19 @@ TEST_F(OffsetCommitTest, ASimpleConsumerCommitsWithoutBeingAMember) {
   EXPECT_EQ(state(), GroupState::kEmpty);
 }
 
+TEST_F(OffsetCommitTest, OneThatIsTooLargeIsRefusedAsAWholeBeforeMemoryIsTakenForIt) {
+  GroupCommit large{.group_id = "g", .partitions = {}};
+  for (int i = 0; i < 200'000; ++i) large.partitions.push_back({kReadings0, Offset(i), kNoLeaderEpoch, "metadata"});
+  const auto token = commit(large);
+  ASSERT_TRUE(answered(token));
+  const auto result = answer<GroupCommitResult>(token);
+  ASSERT_THAT(result.partitions, SizeIs(200'000));
+  EXPECT_EQ(result.partitions.front().error, ErrorCode::kInvalidCommitOffsetSize);
+  EXPECT_EQ(result.partitions.back().error, ErrorCode::kInvalidCommitOffsetSize);
+  EXPECT_EQ(fetched(), -1);
+  EXPECT_EQ(committed(commit(1)), ErrorCode::kNone);
+}
+
 TEST_F(OffsetCommitTest, TheEmptyGroupIdIsAGroupToo) {
   const auto token = commit({.group_id = "", .partitions = {{kReadings0, Offset(1), kNoLeaderEpoch, ""}}});
   EXPECT_EQ(committed(token), ErrorCode::kNone);

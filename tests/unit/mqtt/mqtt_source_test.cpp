@@ -1,10 +1,13 @@
 #include "gateway/mqtt/mqtt_source.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 
 #include <algorithm>
 #include <fstream>
 #include <mutex>
+#include <thread>
 
 #include "tests/support/eventually.h"
 #include "tests/support/mosquitto.h"
@@ -17,6 +20,50 @@ namespace {
 
 using test::eventually;
 using namespace std::chrono_literals;
+
+std::mutex lookups_mutex;
+std::condition_variable lookups_changed;
+bool lookups_wait = false;  // under lookups_mutex
+int lookups_waiting = 0;    // likewise
+
+}  // namespace
+}  // namespace tributary
+
+/// In place of the C library's, which it calls once lookups need not wait.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  using namespace tributary;
+  {
+    std::unique_lock lock(lookups_mutex);
+    ++lookups_waiting;
+    lookups_changed.notify_all();
+    lookups_changed.wait(lock, [] { return !lookups_wait; });
+    --lookups_waiting;
+  }
+  static const auto original = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  return original(node, service, hints, found);
+}
+
+namespace tributary {
+namespace {
+
+/// While it lives and is not released, name lookups do not return.
+class SlowLookups {
+ public:
+  SlowLookups() { set(true); }
+  ~SlowLookups() { release(); }
+  void release() { set(false); }
+  void wait_for_one() {
+    std::unique_lock lock(lookups_mutex);
+    lookups_changed.wait(lock, [] { return lookups_waiting > 0; });
+  }
+
+ private:
+  static void set(bool wait) {
+    const std::lock_guard guard(lookups_mutex);
+    lookups_wait = wait;
+    lookups_changed.notify_all();
+  }
+};
 
 class Recorder final : public MqttHandler {
  public:
@@ -302,6 +349,47 @@ TEST_F(MqttSourceTest, ABrokerThatAcceptsAndSaysNothingIsGivenUpAndTriedAgain) {
   ASSERT_TRUE(eventually(10s, [&] { return proxy.accepted_total() >= 3; }));
   EXPECT_FALSE(source.ready());
   proxy.resume();
+  EXPECT_TRUE(eventually(10s, [&] { return source.ready(); }));
+}
+
+TEST_F(MqttSourceTest, WhatIsWishedDuringANameLookupHoldsAfterIt) {
+  options_.url = fmt::format("tcp://localhost:{}", mosquitto_.port());
+  {
+    MqttSource source(options_, recorder_);
+    SlowLookups slow;
+    ASSERT_TRUE(source.start());
+    slow.wait_for_one();
+    source.pause();
+    slow.release();
+    source.resume();
+    ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+    source.pause();
+    ASSERT_TRUE(eventually(10s, [&] { return !source.ready(); }));
+  }
+  MqttSource source(options_, recorder_);
+  SlowLookups slow;
+  ASSERT_TRUE(source.start());
+  slow.wait_for_one();
+  std::thread stopping([&] { source.stop(); });
+  slow.release();
+  stopping.join();
+  EXPECT_FALSE(source.ready());
+}
+
+TEST_F(MqttSourceTest, ATimeOutDuringANameLookupEndsTheAttempt) {
+  options_.connect_timeout = 50ms;
+  test::TcpProxy silent(mosquitto_.port());
+  silent.pause();
+  options_.url = fmt::format("tcp://localhost:{}", silent.port());
+  MqttSource source(options_, recorder_);
+  {
+    SlowLookups slow;
+    ASSERT_TRUE(source.start());
+    slow.wait_for_one();
+    ASSERT_FALSE(eventually(200ms, [&] { return silent.accepted_total() > 0; }));  // the time-out passes
+  }
+  ASSERT_TRUE(eventually(10s, [&] { return silent.accepted_total() >= 2; }));  // each attempt has its own time-out
+  silent.resume();
   EXPECT_TRUE(eventually(10s, [&] { return source.ready(); }));
 }
 

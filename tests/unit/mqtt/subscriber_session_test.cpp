@@ -120,6 +120,25 @@ TEST_F(SubscriberSessionTest, WhatTheBrokerRefusesIsSaidWithItsReason) {
   EXPECT_EQ(receive("\xe0\x01\x8e"s).error().code, Errc::kUnavailable);
 }
 
+TEST_F(SubscriberSessionTest, WhatIsRetainedIsAcknowledgedAndNoReading) {
+  make_ready();
+  auto retained = publish("a/2", "old", 1, 8);
+  retained[0] = static_cast<char>(retained[0] | 1);
+  const auto bytes = publish("a/1", "x", 1, 7) + retained + publish("a/3", "z", 1, 9);
+  ASSERT_TRUE(receive(bytes));
+  EXPECT_EQ(recorder_.calls, (std::vector<std::vector<std::string>>{{"a/1=x #7"}, {"a/3=z #9"}}));
+  EXPECT_EQ(written(), "\x40\x02\x00\x07\x40\x02\x00\x08\x40\x02\x00\x09"s);
+}
+
+TEST_F(SubscriberSessionTest, ASessionThatTheBrokerForgetsSoonerThanAskedForIsNoted) {
+  ASSERT_TRUE(receive("\x20\x08\x00\x00\x05\x11\x00\x00\x0e\x10"s));
+  EXPECT_EQ(session_.expires(), 3600u);
+  SubscriberSession as_asked(options_, recorder_);
+  const auto never = "\x20\x08\x00\x00\x05\x11\xff\xff\xff\xff"s;
+  ASSERT_TRUE(as_asked.received(as_bytes(never)));
+  EXPECT_FALSE(as_asked.expires());
+}
+
 TEST_F(SubscriberSessionTest, ALowerQosThanAskedForIsNoted) {
   ASSERT_TRUE(receive("\x20\x03\x00\x00\x00"s + "\x90\x05\x00\x01\x00\x00\x00"s));
   EXPECT_EQ(session_.lowered(), std::vector<std::string>{"a/#"});

@@ -293,6 +293,35 @@ TEST_F(GroupTest, GroupsOfAllShardsAreListedDescribedAndDeleted) {
   EXPECT_EQ(committed_when_loaded("g3"), 3);
 }
 
+TEST_F(GroupTest, AGroupThatIsNamedTwiceIsAnsweredOnce) {
+  start_with_topic();
+  EXPECT_EQ(commit("g", 1), ErrorCode::kNone);
+  DescribeGroupsRequest describe;
+  describe.groups = {"g", "g", "h", "g"};
+  const auto described = ask(describe);
+  ASSERT_EQ(described->groups.size(), 2u);
+  EXPECT_EQ(described->groups[1].group_id, "h");
+  OffsetFetchRequest fetch;
+  fetch.groups = {{"g", std::nullopt}, {"g", std::nullopt}};
+  EXPECT_EQ(ask(fetch)->groups.size(), 1u);
+  DeleteGroupsRequest remove;
+  remove.groups = {"g", "g"};
+  const auto removed = ask(remove);
+  ASSERT_EQ(removed->groups.size(), 1u);
+  EXPECT_EQ(removed->groups[0].error_code, ErrorCode::kNone);
+}
+
+TEST_F(GroupTest, TheLimitsOfTopicsDoNotKeepGroupsFromBeingServed) {
+  options_.partitions_max = 2;
+  options_.partitions_per_topic_max = 2;
+  options_.message_bytes_max = 1024;
+  start_with_topic();
+  auto large = commit_request("g", {});
+  for (int i = 0; i < 200; ++i) large.topics[0].partitions.push_back({PartitionIndex(0), Offset(i), kNoLeaderEpoch, std::string(100, 'm')});
+  EXPECT_EQ(ask(large)->topics.at(0).partitions.at(199).error_code, ErrorCode::kNone);
+  EXPECT_EQ(committed("g"), 199);
+}
+
 TEST_F(GroupTest, OffsetsGoWithTheirTopicAndOneByOne) {
   start_with_topic();
   ASSERT_EQ(create_topic("u"), ErrorCode::kNone);
