@@ -14,6 +14,17 @@ std::string id_list(const std::vector<BrokerId>& ids) {
   return text.empty() ? "-" : text;
 }
 
+Result<std::vector<std::pair<std::string, std::string>>> configs_of(const std::vector<std::string>& texts) {
+  std::vector<std::pair<std::string, std::string>> configs;
+  for (const auto& text : texts) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Errc::kInvalidArgument, fmt::format("--set \"{}\": expected KEY=VALUE", text));
+    configs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return configs;
+}
+
 std::string json_of(const std::string& text) {
   std::string out;
   append_json_string(out, text);
@@ -65,7 +76,7 @@ std::string text_of(const TopicDescription& topic) {
 }  // namespace
 
 void declare_topic_commands(Settings& program, TopicFlags& flags) {
-  auto& topic = program.command("topic", "Creates, lists, describes and deletes topics");
+  auto& topic = program.command("topic", "Creates, lists, describes, alters and deletes topics");
   auto& create = topic.command("create", "Creates a topic. Exit code 1 if it exists already or is refused");
   create.argument("NAME", flags.name, "1 to 249 of a-z A-Z 0-9 . _ -");
   create.flag_only("--partitions,-p", flags.partitions, "How many partitions").placeholder("N")
@@ -83,6 +94,16 @@ void declare_topic_commands(Settings& program, TopicFlags& flags) {
   describe.argument("NAME", flags.name, "The topic");
   describe.flag_only("--json", flags.json, "As one JSON object");
   describe.example("tributary topic describe readings");
+  auto& alter = topic.command("alter", "Changes a topic's configuration, or gives it more partitions; with both, the "
+                                       "configuration first. Takes effect at once. Exit code 1 if it is refused");
+  alter.argument("NAME", flags.name, "The topic");
+  alter.flag_only("--set", flags.configs, "A configuration of the topic").placeholder("KEY=VALUE");
+  alter.flag_only("--unset", flags.unset, "A configuration that gets the broker's default back").placeholder("KEY");
+  alter.flag_only("--partitions,-p", flags.partitions, "How many partitions there are to be. Keys move: a record's "
+                                                       "partition follows from its key and this number")
+      .placeholder("N").default_text("as many as there are");
+  alter.example("tributary topic alter readings --set segment.ms=3600000 --unset segment.bytes");
+  alter.example("tributary topic alter readings --partitions 8");
   auto& remove = topic.command("delete", "Deletes a topic and all its records, at once and for good");
   remove.argument("NAME", flags.name, "The topic");
   remove.flag_only("--if-exists", flags.if_exists, "A missing topic is no error");
@@ -92,12 +113,7 @@ void declare_topic_commands(Settings& program, TopicFlags& flags) {
 Result<> create_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io) {
   RETURN_IF_ERROR(validate_topic_name(flags.name));
   NewTopic topic{flags.name, flags.partitions, flags.replication_factor, {}};
-  for (const auto& config : flags.configs) {
-    const auto equals = config.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return fail(Errc::kInvalidArgument, fmt::format("--set \"{}\": expected KEY=VALUE", config));
-    topic.configs.emplace_back(config.substr(0, equals), config.substr(equals + 1));
-  }
+  ASSIGN_OR_RETURN(topic.configs, configs_of(flags.configs));
   ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
   const auto created = create_topic(*client, topic, deadline_in(cluster.timeout));
   if (!created && created.error().code == Errc::kAlreadyExists && flags.if_not_exists)
@@ -125,6 +141,23 @@ Result<> describe_topic_command(const ClusterFlags& cluster, const TopicFlags& f
   ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
   ASSIGN_OR_RETURN(const auto topic, describe_topic(*client, flags.name, deadline_in(cluster.timeout)));
   return io.output.write(flags.json ? json_of(topic) : text_of(topic));
+}
+
+Result<> alter_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io) {
+  TopicAlteration alteration{{}, flags.unset};
+  ASSIGN_OR_RETURN(alteration.set, configs_of(flags.configs));
+  const bool alters = !alteration.set.empty() || !alteration.unset.empty();
+  const bool grows = flags.partitions != -1;
+  if (!alters && !grows) return fail(Errc::kInvalidArgument, "nothing to alter: give --set, --unset or --partitions");
+  ASSIGN_OR_RETURN(const auto client, connect_for(cluster));
+  const auto deadline = deadline_in(cluster.timeout);
+  if (alters) {
+    RETURN_IF_ERROR(alter_topic_configs(*client, flags.name, alteration, deadline));
+    RETURN_IF_ERROR(io.output.write(fmt::format("altered topic {}\n", flags.name)));
+  }
+  if (!grows) return {};
+  RETURN_IF_ERROR(add_partitions(*client, flags.name, flags.partitions, deadline));
+  return io.output.write(fmt::format("topic {} has {} partitions now\n", flags.name, flags.partitions));
 }
 
 Result<> delete_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io) {

@@ -1,5 +1,5 @@
 #pragma once
-// tributary topic create | list | describe | delete
+// tributary topic create | list | describe | alter | delete
 
 #include "cluster/cli/program.h"
 
@@ -12,6 +12,7 @@ struct TopicFlags {
   std::int32_t partitions = -1;
   std::int16_t replication_factor = -1;
   std::vector<std::string> configs;
+  std::vector<std::string> unset;
   bool if_not_exists = false;
   bool if_exists = false;
   bool json = false;
@@ -22,6 +23,7 @@ void declare_topic_commands(Settings& program, TopicFlags& flags);
 [[nodiscard]] Result<> create_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io);
 [[nodiscard]] Result<> list_topics_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io);
 [[nodiscard]] Result<> describe_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io);
+[[nodiscard]] Result<> alter_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io);
 [[nodiscard]] Result<> delete_topic_command(const ClusterFlags& cluster, const TopicFlags& flags, const CommandIo& io);
 
 }  // namespace tributary

@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "cluster/client/consumer.h"
+#include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_configs.h"
+#include "common/protocol/messages/incremental_alter_configs.h"
 
 namespace tributary {
 namespace {
@@ -52,6 +54,40 @@ Result<> create_topic(ClusterClient& client, const NewTopic& topic, MonoTime dea
       return fail(Errc::kAlreadyExists, fmt::format("topic {} exists already", topic.name));
     else if (created.error_code != ErrorCode::kNone)
       return fail_code("creating topic " + topic.name, created.error_code, created.error_message);
+  return {};
+}
+
+Result<> alter_topic_configs(ClusterClient& client, const std::string& name, const TopicAlteration& alteration,
+                             MonoTime deadline) {
+  using Operation = IncrementalAlterConfigsRequest::Operation;
+  ASSIGN_OR_RETURN(const auto broker, client.any_broker(deadline));
+  IncrementalAlterConfigsRequest request;
+  auto& asked = request.resources.emplace_back();
+  asked.type = ConfigResourceType::kTopic;
+  asked.name = name;
+  for (const auto& [key, value] : alteration.set) asked.configs.push_back({key, Operation::kSet, value});
+  for (const auto& key : alteration.unset) asked.configs.push_back({key, Operation::kDelete, std::nullopt});
+  ASSIGN_OR_RETURN(const auto answer, broker->call(request, deadline));
+  for (const auto& altered : answer.response.resources)
+    if (altered.error_code == ErrorCode::kUnknownTopicOrPartition)
+      return fail(Errc::kNotFound, fmt::format("topic {} does not exist", name));
+    else if (altered.error_code != ErrorCode::kNone)
+      return fail_code("altering topic " + name, altered.error_code, altered.error_message);
+  return {};
+}
+
+Result<> add_partitions(ClusterClient& client, const std::string& name, std::int32_t partitions, MonoTime deadline) {
+  ASSIGN_OR_RETURN(const auto broker, client.any_broker(deadline));
+  CreatePartitionsRequest request;
+  request.topics.push_back({name, partitions, std::nullopt});
+  request.timeout_ms = timeout_ms(deadline);
+  ASSIGN_OR_RETURN(const auto answer, broker->call(request, deadline));
+  client.forget(name);
+  for (const auto& grown : answer.response.topics)
+    if (grown.error_code == ErrorCode::kUnknownTopicOrPartition)
+      return fail(Errc::kNotFound, fmt::format("topic {} does not exist", name));
+    else if (grown.error_code != ErrorCode::kNone)
+      return fail_code("adding partitions to topic " + name, grown.error_code, grown.error_message);
   return {};
 }
 

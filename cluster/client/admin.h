@@ -1,5 +1,5 @@
 #pragma once
-// Topics: create, list, describe, delete.
+// Topics: create, list, describe, alter, delete.
 
 #include <string>
 #include <utility>
@@ -34,9 +34,21 @@ struct TopicDescription {
   std::vector<TopicConfig> configs;       // by name
 };
 
+struct TopicAlteration {
+  std::vector<std::pair<std::string, std::string>> set;  // configs and their values
+  std::vector<std::string> unset;                        // configs that get their defaults back
+};
+
 /// Each call blocks until `deadline` at most; a request whose answer was lost may have been carried out.
 /// kAlreadyExists. kInvalidArgument with the broker's reason (name, partitions, config).
 [[nodiscard]] Result<> create_topic(ClusterClient& client, const NewTopic& topic, MonoTime deadline);
+/// All of it or nothing. kNotFound. kInvalidArgument with the broker's reason; kUnsupported by the broker.
+[[nodiscard]] Result<> alter_topic_configs(ClusterClient& client, const std::string& name,
+                                           const TopicAlteration& alteration, MonoTime deadline);
+/// Gives the topic `partitions` partitions, old ones included. kNotFound. kInvalidArgument with the broker's
+/// reason: they must be more than there are; kUnsupported by the broker.
+[[nodiscard]] Result<> add_partitions(ClusterClient& client, const std::string& name, std::int32_t partitions,
+                                      MonoTime deadline);
 /// kNotFound.
 [[nodiscard]] Result<> delete_topic(ClusterClient& client, const std::string& name, MonoTime deadline);
 /// kNotFound.

@@ -41,13 +41,14 @@ auto parse(const MetadataEntry& entry, Read read) -> Result<decltype(read(json()
 std::string name_part(const std::string& key) { return key.substr(key.rfind('/') + 1); }
 
 std::string to_json(const Topic& topic) {
-  return json{{"format", kFormat},
-              {"id", to_string(topic.id)},
-              {"partitions", topic.partitions},
-              {"configs", topic.configs},
-              {"created_ms", topic.created_ms},
-              {"ready", topic.ready}}
-      .dump();
+  json value{{"format", kFormat},
+             {"id", to_string(topic.id)},
+             {"partitions", topic.partitions},
+             {"configs", topic.configs},
+             {"created_ms", topic.created_ms},
+             {"ready", topic.ready}};
+  if (topic.growing_to > 0) value["growing_to"] = topic.growing_to;
+  return value.dump();
 }
 
 Result<Topic> topic_of(const MetadataEntry& entry) {
@@ -56,10 +57,11 @@ Result<Topic> topic_of(const MetadataEntry& entry) {
     id = parse_uuid(value.at("id").get<std::string>());
     return Topic{name_part(entry.key), id.value_or(Uuid{}), value.at("partitions").get<std::int32_t>(),
                  value.at("configs").get<TopicConfigs>(), value.at("created_ms").get<WallMs>(),
-                 value.at("ready").get<bool>()};
+                 value.at("ready").get<bool>(), value.value("growing_to", std::int32_t{0})};
   });
   if (!topic) return topic;
-  if (!id || topic->partitions < 1 || topic->partitions > kPartitionsSane)
+  if (!id || topic->partitions < 1 || topic->partitions > kPartitionsSane ||
+      (topic->growing_to != 0 && (topic->growing_to <= topic->partitions || topic->growing_to > kPartitionsSane)))
     return corrupt(entry, "no such id or number of partitions");
   return topic;
 }
@@ -137,6 +139,24 @@ bool lost_race(const Error& error) {
   return error.code == Errc::kVersionMismatch || error.code == Errc::kNotFound;
 }
 
+using TopicChange = std::function<void(Topic&)>;
+
+/// `change` may be called again, on a topic that others have changed meanwhile.
+void change_topic(MetadataStore& store, const std::string& name, Uuid id, TopicChange change,
+                  MetadataStore::Done<Topic> done) {
+  find_topic(store, name, id, [&store, change = std::move(change), done = std::move(done)](Result<FoundTopic> found) {
+    if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
+    auto topic = std::move(found->topic);
+    change(topic);
+    store.commit({MetadataWrite::put(topic_key(topic.name), to_json(topic), found->version)},
+                 [&store, topic, change, done](Result<MetadataStore::NewVersions> committed) {
+                   if (committed) return done(topic);
+                   if (lost_race(committed.error())) return change_topic(store, topic.name, topic.id, change, done);
+                   done(tl::unexpected<Error>(std::move(committed).error()));
+                 });
+  });
+}
+
 Result<Uuid> cluster_id_of(const MetadataEntry& entry) {
   auto text = parse(entry, [](const json& value) { return value.at("id").get<std::string>(); });
   if (!text) return tl::unexpected<Error>(std::move(text).error());
@@ -181,25 +201,45 @@ void TopicRegistry::create(Topic topic, Done<Topic> done) {
 }
 
 void TopicRegistry::mark_ready(std::string name, Uuid id, Done<Topic> done) {
-  auto& store = store_;
-  find_topic(store, name, id, [&store, done = std::move(done)](Result<FoundTopic> found) {
+  change_topic(store_, name, id, [](Topic& topic) { topic.ready = true; }, std::move(done));
+}
+
+void TopicRegistry::topic(std::string name, Uuid id, Done<Topic> done) {
+  find_topic(store_, name, id, [done = std::move(done)](Result<FoundTopic> found) {
     if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
-    auto topic = std::move(found->topic);
-    topic.ready = true;
-    store.commit({MetadataWrite::put(topic_key(topic.name), to_json(topic), found->version)},
-                 [&store, topic, done](Result<MetadataStore::NewVersions> committed) {
-                   if (committed) return done(topic);
-                   if (lost_race(committed.error())) return TopicRegistry(store).mark_ready(topic.name, topic.id, done);
-                   done(tl::unexpected<Error>(std::move(committed).error()));
-                 });
+    done(std::move(found->topic));
   });
+}
+
+void TopicRegistry::set_configs(std::string name, Uuid id, TopicConfigs configs, Done<Topic> done) {
+  change_topic(store_, name, id, [configs = std::move(configs)](Topic& topic) { topic.configs = configs; },
+               std::move(done));
+}
+
+void TopicRegistry::begin_growth(std::string name, Uuid id, std::int32_t partitions, Done<Topic> done) {
+  change_topic(store_, name, id,
+               [partitions](Topic& topic) { topic.growing_to = partitions > topic.partitions ? partitions : 0; },
+               std::move(done));
+}
+
+void TopicRegistry::finish_growth(std::string name, Uuid id, Done<Topic> done) {
+  change_topic(store_, name, id,
+               [](Topic& topic) {
+                 topic.partitions = folder_count(topic);
+                 topic.growing_to = 0;
+               },
+               std::move(done));
+}
+
+void TopicRegistry::abandon_growth(std::string name, Uuid id, Done<Topic> done) {
+  change_topic(store_, name, id, [](Topic& topic) { topic.growing_to = 0; }, std::move(done));
 }
 
 void TopicRegistry::remove(std::string name, Uuid id, Done<RemovedTopic> done) {
   auto& store = store_;
   find_topic(store, name, id, [&store, done = std::move(done)](Result<FoundTopic> found) {
     if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
-    const RemovedTopic removed{found->topic.name, found->topic.id, found->topic.partitions};
+    const RemovedTopic removed{found->topic.name, found->topic.id, folder_count(found->topic)};
     auto note = json{{"format", kFormat}, {"name", removed.name}, {"partitions", removed.partitions}}.dump();
     store.commit({MetadataWrite::remove(topic_key(removed.name), found->version),
                   MetadataWrite::create(removed_key(removed.id), std::move(note))},

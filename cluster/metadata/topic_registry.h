@@ -4,8 +4,10 @@
 //   /cluster/id              {"format":1,"id":"<22 characters>"}
 //   /cluster/producer_ids    {"format":1,"next":2000}
 //   /topics/<name>           {"format":1,"id":"…","partitions":4,"configs":{"segment.bytes":"1048576"},"created_ms":…,"ready":true}
+//                            and "growing_to":8 while a growth is under way
 //   /removed_topics/<id>     {"format":1,"name":"readings","partitions":4}
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
@@ -24,12 +26,20 @@ struct Topic {
   std::string name;
   Uuid id;
   std::int32_t partitions = 1;
-  TopicConfigs configs;  // only what was given at creation
+  TopicConfigs configs;  // only what was set on the topic
   WallMs created_ms = 0;
   /// All its folders have been created once: one that is missing later is a loss, not a start.
   bool ready = false;
+  /// More than `partitions` while it gets more: folders up to this one (exclusive) may be there, but are not
+  /// the topic's yet. 0: no growth is under way.
+  std::int32_t growing_to = 0;
   friend bool operator==(const Topic&, const Topic&) = default;
 };
+
+/// How many folders it may have.
+[[nodiscard]] inline std::int32_t folder_count(const Topic& topic) {
+  return std::max(topic.partitions, topic.growing_to);
+}
 
 /// A topic that is no longer there, but whose folders may be.
 struct RemovedTopic {
@@ -70,6 +80,23 @@ class TopicRegistry {
 
   /// All folders of the topic are there, durably. kNotFound if it is not there with this id.
   void mark_ready(std::string name, Uuid id, Done<Topic> done);
+
+  /// As it is now. kNotFound if it is not there with this id.
+  void topic(std::string name, Uuid id, Done<Topic> done);
+
+  /// Puts `configs` in the place of all of the topic's. kNotFound if it is not there with this id.
+  void set_configs(std::string name, Uuid id, TopicConfigs configs, Done<Topic> done);
+
+  // Growth has three steps: the intent; the folders; one of the ends. The topic has the old number of partitions
+  // until the first end is durable. All give kNotFound if the topic is not there with this id.
+
+  /// Notes that folders up to `partitions` may be there; nothing, if the topic has that many partitions already.
+  /// After it no earlier call whose outcome is unknown takes effect any more.
+  void begin_growth(std::string name, Uuid id, std::int32_t partitions, Done<Topic> done);
+  /// All those folders are there, durably: they are the topic's.
+  void finish_growth(std::string name, Uuid id, Done<Topic> done);
+  /// None of those folders is there any more, durably.
+  void abandon_growth(std::string name, Uuid id, Done<Topic> done);
 
   /// Takes the topic away and remembers, in the same commit, that its folders are to be removed.
   /// kNotFound if it is not there with this id.

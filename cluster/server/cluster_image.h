@@ -33,7 +33,9 @@ class ClusterImage {
   using Topics = std::map<std::string, std::shared_ptr<const TopicImage>, std::less<>>;
 
   ClusterImage() = default;
-  explicit ClusterImage(Topics topics) : topics_(std::move(topics)) {}
+  explicit ClusterImage(Topics topics) : topics_(std::move(topics)) {
+    for (const auto& [name, image] : topics_) by_id_.emplace(image->topic.id, image.get());
+  }
 
   /// Sorted by name.
   [[nodiscard]] const Topics& topics() const { return topics_; }
@@ -43,9 +45,8 @@ class ClusterImage {
     return found == topics_.end() ? nullptr : found->second.get();
   }
   [[nodiscard]] const TopicImage* find(const Uuid& id) const {
-    for (const auto& [name, image] : topics_)
-      if (image->topic.id == id) return image.get();
-    return nullptr;
+    const auto found = by_id_.find(id);
+    return found == by_id_.end() ? nullptr : found->second;
   }
   [[nodiscard]] std::size_t partition_count() const {
     std::size_t count = 0;
@@ -55,6 +56,7 @@ class ClusterImage {
 
  private:
   Topics topics_;
+  std::map<Uuid, const TopicImage*> by_id_;  // of topics_
 };
 
 }  // namespace tributary

@@ -16,12 +16,6 @@
 namespace tributary {
 namespace {
 
-TopicOutcome refused(std::string_view name, ErrorCode error, std::string message) {
-  TopicOutcome outcome{.error = error, .message = std::move(message)};
-  outcome.topic.name = name;
-  return outcome;
-}
-
 TopicPartition partition_name(const Topic& topic, std::int32_t index) {
   return {topic.name, PartitionIndex(index)};
 }
@@ -39,6 +33,12 @@ void log_recovery(const TopicPartition& partition, const RecoveryReport& report)
 }
 
 }  // namespace
+
+TopicOutcome refused(std::string_view name, ErrorCode error, std::string message) {
+  TopicOutcome outcome{.error = error, .message = std::move(message)};
+  outcome.topic.name = name;
+  return outcome;
+}
 
 Controller::Controller(const BrokerOptions& options, const TopicSettings& defaults, LogDirectory& directory,
                        MetadataStore& store, PartitionServices& services, Shards& shards)
@@ -58,6 +58,10 @@ Result<> Controller::open() {
                                            [&](auto done) { registry_.removed_topics(std::move(done)); }));
   for (const auto& topic : removed) removals_.remove_folders(topic);
   find_foreign_folders(topics);
+  for (auto& topic : topics)
+    if (const auto undone = undo_growth(topic); !undone)
+      log_error("controller", "cannot take back a growth that a crash cut short; the next growth tries again",
+                {{"topic", topic.name}, {"error", undone.error().message}});
   ASSIGN_OR_RETURN(auto images, open_topics(topics));
   for (const auto& [name, image] : images) {
     const auto& topic = image->topic;

@@ -4,12 +4,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "cluster/metadata/topic_registry.h"
 #include "cluster/server/cluster_image.h"
+#include "cluster/server/config_changes.h"
 #include "cluster/server/log_trims.h"
 #include "cluster/server/partition.h"
 #include "cluster/server/shard.h"
@@ -29,12 +31,25 @@ struct TopicToDelete {
   Uuid id;  // zero: whichever topic has the name
 };
 
+struct TopicConfigChanges {
+  std::string name;
+  std::vector<ConfigChange> changes;
+};
+
+struct TopicGrowth {
+  std::string name;
+  std::int32_t partitions = 0;  // that there will be, old ones included
+  std::optional<std::size_t> assigned;  // how many of them the client has assigned, if it did that
+};
+
 /// What became of one topic of a request.
 struct TopicOutcome {
   ErrorCode error = ErrorCode::kNone;
   std::string message;  // of the error
   Topic topic;
 };
+
+[[nodiscard]] TopicOutcome refused(std::string_view name, ErrorCode error, std::string message);
 
 /// Has a thread of its own, on which it may wait for the disk and for the metadata store: shards never
 /// do. All changes of topics go through it, one after the other.
@@ -69,6 +84,14 @@ class Controller {
                      Done<std::vector<TopicOutcome>> done);
   /// When `done` runs, no shard serves them any more and they do not come back.
   void delete_topics(std::vector<TopicToDelete> topics, Shard& home, Done<std::vector<TopicOutcome>> done);
+  /// When `done` runs, the configs are durable and the partitions go by them. After an error of the store they
+  /// may be in force from the next start on.
+  void alter_configs(std::vector<TopicConfigChanges> topics, bool validate_only, Shard& home,
+                     Done<std::vector<TopicOutcome>> done);
+  /// When `done` runs, the new partitions are durable and every shard knows them; the old ones are untouched.
+  /// If it never does, the topic has the old or the new number after the next start.
+  void grow_topics(std::vector<TopicGrowth> topics, bool validate_only, Shard& home,
+                   Done<std::vector<TopicOutcome>> done);
   /// An id that nobody else was given or will be, even after a crash.
   void new_producer_id(Shard& home, Done<Result<ProducerId>> done);
 
@@ -85,6 +108,14 @@ class Controller {
   [[nodiscard]] Result<std::shared_ptr<const TopicImage>> create_folders(const Topic& topic,
                                                                          const TopicSettings& settings);
   [[nodiscard]] TopicOutcome delete_one(const TopicToDelete& wanted);
+  [[nodiscard]] TopicOutcome alter_one(const TopicConfigChanges& wanted, bool validate_only);
+  [[nodiscard]] Result<> store_configs(const Topic& topic);
+  [[nodiscard]] TopicOutcome grow_one(const TopicGrowth& wanted, bool validate_only);
+  [[nodiscard]] TopicOutcome validate_growth(const TopicImage& image, const TopicGrowth& wanted) const;
+  [[nodiscard]] Result<std::vector<std::shared_ptr<Partition>>> create_further_folders(const TopicImage& image);
+  [[nodiscard]] Result<> settle_growth(const std::string& name);
+  [[nodiscard]] Result<> undo_growth(Topic& topic);
+  void replace_topic(TopicImage image);
   [[nodiscard]] Result<ProducerId> next_producer_id();
 
   [[nodiscard]] Shard& shard_of(const Topic& topic, PartitionIndex index) const;

@@ -13,6 +13,8 @@
 namespace tributary {
 namespace {
 
+constexpr std::int16_t kFirstVersionWithTopicIds = 13;
+
 /// Lives from the request to its answer. Reading is done on the partitions' shards, each of which writes its own
 /// slots; all else happens on the home shard.
 class FetchOperation final : public ReadWaiter, public std::enable_shared_from_this<FetchOperation> {
@@ -49,6 +51,8 @@ class FetchOperation final : public ReadWaiter, public std::enable_shared_from_t
   };
   enum class State { kReading, kWaiting, kDone };
 
+  [[nodiscard]] bool by_id() const { return call_->version() >= kFirstVersionWithTopicIds; }
+
   void collect_slots() {
     const auto& image = *call_->home().image();
     std::size_t count = 0;
@@ -56,7 +60,8 @@ class FetchOperation final : public ReadWaiter, public std::enable_shared_from_t
     slots_.reserve(count);
     std::unordered_set<const Partition*> named;
     for (const auto& topic : request_.topics) {
-      const auto* found = image.find(topic.name);
+      const auto* found = by_id() ? image.find(topic.topic_id) : image.find(topic.name);
+      const auto missing = by_id() && !found ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
       for (const auto& wanted : topic.partitions) {
         slots_.push_back({found ? found->partition(wanted.index) : nullptr, &wanted, {}});
         auto& slot = slots_.back();
@@ -65,7 +70,7 @@ class FetchOperation final : public ReadWaiter, public std::enable_shared_from_t
         else if (slot.partition)
           group_of(slot.partition->shard()).slots.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
         else
-          slot.outcome.error = ErrorCode::kUnknownTopicOrPartition;
+          slot.outcome.error = missing;
       }
     }
   }
@@ -164,6 +169,7 @@ class FetchOperation final : public ReadWaiter, public std::enable_shared_from_t
     for (const auto& topic : request_.topics) {
       auto& answered = response.topics.emplace_back();
       answered.name = topic.name;
+      answered.topic_id = topic.topic_id;
       answered.partitions.reserve(topic.partitions.size());
       for (const auto& wanted : topic.partitions) {
         const auto& outcome = slots_[next++].outcome;

@@ -15,6 +15,9 @@ namespace {
 constexpr std::int32_t kTopicOperations = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
 constexpr std::int32_t kClusterOperations = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
+/// Before it only answers have ids.
+constexpr std::int16_t kFirstVersionThatAsksById = 12;
+
 class MetadataOperation final : public std::enable_shared_from_this<MetadataOperation> {
  public:
   MetadataOperation(CallPtr call, MetadataRequest request)
@@ -43,6 +46,7 @@ class MetadataOperation final : public std::enable_shared_from_this<MetadataOper
     std::vector<NewTopic> missing;
     std::set<std::string_view> seen;
     for (const auto& topic : *request_.topics) {
+      if (!topic.topic_id.is_zero()) continue;
       const auto name = std::string_view(topic.name ? *topic.name : std::string_view());
       if (!call_->home().image()->find(name) && seen.insert(name).second && validate_topic_name(name))
         missing.push_back(is_internal_topic(name) ? offsets_topic(call_->server().options)
@@ -55,7 +59,11 @@ class MetadataOperation final : public std::enable_shared_from_this<MetadataOper
     const auto& image = *call_->home().image();
     std::set<std::string> answered;  // once each, as Kafka: the answer must not outgrow the cluster
     for (const auto& topic : *request_.topics) {
-      const auto name = topic.name.value_or("");
+      if (!topic.topic_id.is_zero() || !topic.name) {
+        answer_by_id(topic, answered);
+        continue;
+      }
+      const auto& name = *topic.name;
       if (!answered.insert(name).second) continue;
       if (const auto* found = image.find(name)) {
         add(*found);
@@ -70,6 +78,19 @@ class MetadataOperation final : public std::enable_shared_from_this<MetadataOper
       if (first_error_ == ErrorCode::kNone) first_error_ = unknown.error_code;
     }
     finish();
+  }
+
+  /// The name beside an id, if there is one, counts for nothing, as in Kafka.
+  void answer_by_id(const MetadataRequest::Topic& wanted, std::set<std::string>& answered) {
+    const bool served = call_->version() >= kFirstVersionThatAsksById && !wanted.topic_id.is_zero();
+    const auto* found = served ? call_->home().image()->find(wanted.topic_id) : nullptr;
+    if (!answered.insert(found ? found->topic.name : fmt::format("/{}", to_string(wanted.topic_id))).second) return;
+    if (found) return add(*found);
+    auto& unknown = response_.topics.emplace_back();
+    if (call_->version() >= kFirstVersionThatAsksById) unknown.name.reset();
+    unknown.topic_id = wanted.topic_id;
+    unknown.error_code = served ? ErrorCode::kUnknownTopicId : ErrorCode::kInvalidRequest;
+    if (first_error_ == ErrorCode::kNone) first_error_ = unknown.error_code;
   }
 
   void add(const TopicImage& image) {

@@ -17,7 +17,7 @@ constexpr auto kDeadlineCheckInterval = std::chrono::milliseconds(250);
 
 Partition::Partition(TopicPartition name, Shard& shard, TopicSettings settings, PartitionServices& services,
                      Result<std::unique_ptr<Log>> log)
-    : name_(std::move(name)), shard_(shard), settings_(std::move(settings)), services_(services),
+    : name_(std::move(name)), shard_(shard), services_(services), settings_(std::move(settings)),
       append_trouble_(std::chrono::minutes(1), services.clock),
       read_trouble_(std::chrono::minutes(1), services.clock) {
   if (log) {
@@ -65,7 +65,8 @@ void Partition::after_append(ByteView records, const AppendInfo& info) {
 }
 
 bool Partition::flush_is_due() const {
-  return log_->log_end_offset() - log_->stable_offset() >= settings_.flush_messages || log_->wants_flush();
+  return log_->log_end_offset() - log_->stable_offset() >= settings_.flush_messages || log_->wants_flush() ||
+         !pending_acks_.empty();  // who came before flush.messages was raised
 }
 
 void Partition::flush_later() {
@@ -136,6 +137,17 @@ OffsetOutcome Partition::offset_for(std::int64_t timestamp_ms, LeaderEpoch epoch
   return outcome;
 }
 
+EpochEndOutcome Partition::epoch_end(LeaderEpoch asked, LeaderEpoch current) const {
+  EpochEndOutcome outcome;
+  if (is_stale(current, outcome.error)) return outcome;
+  // As Kafka's LeaderEpochFileCache.endOffsetFor: the present epoch ends where the log does, a later one is not
+  // known, and one before the first ended where that began.
+  if (asked > kOnlyLeaderEpoch || asked == kNoLeaderEpoch) return outcome;
+  outcome.epoch = asked;
+  outcome.end_offset = asked == kOnlyLeaderEpoch ? log_->log_end_offset() : log_->log_start_offset();
+  return outcome;
+}
+
 /// Clients try again and again.
 void Partition::say_read_trouble(const char* what, const Error& error) {
   if (const auto turn = read_trouble_.turn())
@@ -145,7 +157,22 @@ void Partition::say_read_trouble(const char* what, const Error& error) {
 
 Offset Partition::high_watermark() const {
   CHECK(log_ != nullptr, "{} is closed", name_);
-  return settings_.flush_always() ? log_->stable_offset() : log_->log_end_offset();
+  return settings_.flush_always() ? std::max(log_->stable_offset(), served_before_sync_) : log_->log_end_offset();
+}
+
+void Partition::change_settings(const TopicSettings& settings) {
+  if (!log_) {
+    settings_ = settings;
+    return;
+  }
+  const auto before = high_watermark();
+  served_before_sync_ = before;
+  settings_ = settings;
+  log_->set_config(settings.log);
+  flush_timer_.reset();
+  if (flush_is_due()) flush_now();
+  else flush_later();
+  if (high_watermark() != before) wake_readers();
 }
 
 void Partition::wait_readable(const std::shared_ptr<ReadWaiter>& waiter, Offset seen) {
@@ -256,6 +283,11 @@ std::unique_ptr<Log> Partition::close(ErrorCode error) {
   fail_deletes(closed_);
   wake_readers();
   return log;
+}
+
+std::optional<std::uint64_t> Partition::size_bytes() const {
+  if (!log_) return std::nullopt;
+  return log_->size_bytes();
 }
 
 std::optional<Offset> Partition::durable_offset() const {

@@ -61,6 +61,12 @@ struct OffsetOutcome {
   TimestampOffset found{kNoTimestamp, Offset{-1}};
 };
 
+struct EpochEndOutcome {
+  ErrorCode error = ErrorCode::kNone;
+  LeaderEpoch epoch{kNoLeaderEpoch};  // the largest that is not over the one asked for
+  Offset end_offset{-1};              // exclusive; -1: the epoch is not known
+};
+
 struct DeleteOutcome {
   ErrorCode error = ErrorCode::kNone;
   Offset low_watermark{-1};  // the first offset that is left
@@ -116,6 +122,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// ListOffsets: kLatest, kEarliest, kMaxTimestamp or a time in milliseconds.
   [[nodiscard]] OffsetOutcome offset_for(std::int64_t timestamp_ms, LeaderEpoch epoch);
 
+  /// OffsetForLeaderEpoch: where `asked` ended. `current` is what the client believes the leader epoch to be.
+  [[nodiscard]] EpochEndOutcome epoch_end(LeaderEpoch asked, LeaderEpoch current) const;
+
   /// DeleteRecords: what lies below `offset` (-1: the high watermark) goes. `done` is told once, when that is
   /// durable and nothing below is served any more, or after `timeout` (REQUEST_TIMED_OUT: it may happen yet).
   /// OFFSET_OUT_OF_RANGE above the high watermark. An offset that is gone already is no error.
@@ -128,6 +137,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Exclusive: what consumers may read. Needs a log.
   [[nodiscard]] Offset high_watermark() const;
 
+  /// Goes by these from now on. The high watermark does not go back: what was served before it was durable
+  /// stays served. Who waits for the disk still does.
+  void change_settings(const TopicSettings& settings);
+
   /// Begins an fdatasync unless one is under way, which is then followed by the next.
   void flush_now();
 
@@ -138,6 +151,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Why a sync that was under way at close() failed. The system tells a file's error once: the log that
   /// was given away would not see it again, and must not be closed cleanly. Also once the shard has stopped.
   [[nodiscard]] const std::optional<Error>& failed_after_close() const { return failed_after_close_; }
+
+  /// Of the segments' records, indexes left out; nothing without a log.
+  [[nodiscard]] std::optional<std::uint64_t> size_bytes() const;
 
   /// For the checkpoint; nothing without a log.
   [[nodiscard]] std::optional<Offset> durable_offset() const;
@@ -180,12 +196,13 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // constant
   const TopicPartition name_;
   Shard& shard_;
-  const TopicSettings settings_;
   PartitionServices& services_;
 
   std::atomic<bool> gone_ = false;  // any thread
 
   // shard thread only
+  TopicSettings settings_;
+  Offset served_before_sync_{0};  // exclusive: as long as acks=all did not wait for the disk
   OncePer append_trouble_;
   OncePer read_trouble_;
   std::unique_ptr<Log> log_;

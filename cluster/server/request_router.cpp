@@ -6,6 +6,7 @@
 #include "cluster/server/handlers.h"
 #include "cluster/server/server_metrics.h"
 #include "common/protocol/messages/api_versions.h"
+#include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_groups.h"
 #include "common/protocol/messages/delete_records.h"
@@ -13,9 +14,11 @@
 #include "common/protocol/messages/describe_cluster.h"
 #include "common/protocol/messages/describe_configs.h"
 #include "common/protocol/messages/describe_groups.h"
+#include "common/protocol/messages/describe_log_dirs.h"
 #include "common/protocol/messages/fetch.h"
 #include "common/protocol/messages/find_coordinator.h"
 #include "common/protocol/messages/heartbeat.h"
+#include "common/protocol/messages/incremental_alter_configs.h"
 #include "common/protocol/messages/init_producer_id.h"
 #include "common/protocol/messages/join_group.h"
 #include "common/protocol/messages/leave_group.h"
@@ -25,6 +28,7 @@
 #include "common/protocol/messages/offset_commit.h"
 #include "common/protocol/messages/offset_delete.h"
 #include "common/protocol/messages/offset_fetch.h"
+#include "common/protocol/messages/offset_for_leader_epoch.h"
 #include "common/protocol/messages/produce.h"
 #include "common/protocol/messages/sync_group.h"
 
@@ -67,8 +71,12 @@ constexpr std::array kRoutes{
     route<DeleteTopicsRequest>(handle_delete_topics),
     route<DeleteRecordsRequest>(handle_delete_records),
     route<InitProducerIdRequest>(handle_init_producer_id),
+    route<OffsetForLeaderEpochRequest>(handle_offset_for_leader_epoch),
     route<DescribeConfigsRequest>(handle_describe_configs),
+    route<DescribeLogDirsRequest>(handle_describe_log_dirs),
+    route<CreatePartitionsRequest>(handle_create_partitions),
     route<DeleteGroupsRequest>(handle_delete_groups),
+    route<IncrementalAlterConfigsRequest>(handle_incremental_alter_configs),
     route<OffsetDeleteRequest>(handle_offset_delete),
     route<DescribeClusterRequest>(handle_describe_cluster),
 };

@@ -7,7 +7,7 @@ namespace tributary {
 
 Result<RemovedTopic> TopicRemovals::unregister(const Topic& topic) {
   auto removed = await<RemovedTopic>([&](auto done) { registry_.remove(topic.name, topic.id, std::move(done)); });
-  if (!removed && removed.error().code == Errc::kNotFound) return RemovedTopic{topic.name, topic.id, topic.partitions};
+  if (!removed && removed.error().code == Errc::kNotFound) return RemovedTopic{topic.name, topic.id, folder_count(topic)};
   return removed;
 }
 

@@ -37,7 +37,7 @@ struct TopicConfigInfo {
   std::string_view name;
   std::string value;
   Type type;
-  bool own;  // given at the topic's creation
+  bool own;  // set on the topic
   std::string_view documentation;
 };
 

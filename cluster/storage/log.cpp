@@ -213,6 +213,13 @@ Result<std::optional<TimestampOffset>> Log::offset_of_max_timestamp(Offset below
   return segment.largest_record(batch, log_start_offset_);
 }
 
+void Log::set_config(const LogConfig& config) {
+  CHECK(config.segment_bytes <= std::numeric_limits<std::int32_t>::max(), "segment.bytes {}", config.segment_bytes);
+  const auto producers_max = config_.producers_max;
+  config_ = config;
+  config_.producers_max = producers_max;
+}
+
 LeaderEpoch Log::leader_epoch() const { return epochs_->latest(); }
 
 std::uint64_t Log::size_bytes() const { return segments_->known_bytes(); }

@@ -156,6 +156,10 @@ class Log {
   /// `synced` is the flusher's verdict. Moves stable_offset, or takes the log offline.
   void complete_flush(const FlushTicket& ticket, const Result<>& synced);
 
+  /// Goes by `config` from the next append on; `producers_max` stays as it was at open. Segments that are
+  /// there already are left as they are.
+  void set_config(const LogConfig& config);
+
   // ---- The front: retention and DeleteRecords ----
   //
   // The order on disk: the new log start offset is noted durably by the caller (LogDirectory); only then
@@ -225,7 +229,7 @@ class Log {
   FileSystem& fs_;
   const Clock& clock_;
   const std::string folder_;
-  const LogConfig config_;
+  LogConfig config_;  // the segments look at it, too
 
   Offset log_start_offset_{0};
   Offset stable_offset_{0};

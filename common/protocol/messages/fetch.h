@@ -101,7 +101,7 @@ struct FetchRequest {
   using Response = FetchResponse;
   static constexpr ApiKey api = ApiKey::kFetch;
   static constexpr std::string_view name = "FetchRequest";
-  static constexpr Versions valid{4, 13}, flexible = from_version(12), served{4, 12};
+  static constexpr Versions valid{4, 13}, flexible = from_version(12);
 
   struct Partition {
     PartitionIndex index{0};

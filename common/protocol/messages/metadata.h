@@ -82,12 +82,12 @@ struct MetadataResponse {
   friend bool operator==(const MetadataResponse&, const MetadataResponse&) = default;
 };
 
-/// Versions 10 and up carry topic ids.
+/// Answers carry topic ids from version 10 on; a request may name a topic by its id from version 12 on.
 struct MetadataRequest {
   using Response = MetadataResponse;
   static constexpr ApiKey api = ApiKey::kMetadata;
   static constexpr std::string_view name = "MetadataRequest";
-  static constexpr Versions valid{0, 12}, flexible = from_version(9), served{0, 9};
+  static constexpr Versions valid{0, 12}, flexible = from_version(9);
 
   struct Topic {
     Uuid topic_id;

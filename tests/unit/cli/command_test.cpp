@@ -48,6 +48,25 @@ TEST_P(Command, TopicsComeAndGo) {
   EXPECT_EQ(tributary({"topic", "describe", "readings"}).exit_code, 1);
 }
 
+TEST_P(Command, TopicsAreAltered) {
+  cluster_.add_topic("t", 2);
+  EXPECT_EQ(tributary({"topic", "alter", "t", "--set", "flush.ms=5", "--set", "segment.ms=7"}).output, "altered topic t\n");
+  EXPECT_NE(tributary({"topic", "describe", "t"}).output.find("flush.ms = 5  (set on the topic)"), std::string::npos);
+  const auto both = tributary({"topic", "alter", "t", "--unset", "flush.ms", "--partitions", "4"});
+  EXPECT_EQ(both.output, "altered topic t\ntopic t has 4 partitions now\n") << both.errors;
+  EXPECT_EQ(tributary({"topic", "describe", "t"}).output.find("flush.ms"), std::string::npos);
+  EXPECT_EQ(tributary({"topic", "list"}).output, "t  4\n");
+  const auto fewer = tributary({"topic", "alter", "t", "-p", "3"});
+  EXPECT_EQ(fewer.exit_code, 1);
+  EXPECT_EQ(fewer.errors, "tributary: adding partitions to topic t: INVALID_PARTITIONS (not more)\n");
+  EXPECT_EQ(tributary({"topic", "alter", "none", "--set", "flush.ms=5"}).errors, "tributary: topic none does not exist\n");
+  EXPECT_EQ(tributary({"topic", "alter", "none", "-p", "3"}).errors, "tributary: topic none does not exist\n");
+  EXPECT_EQ(tributary({"topic", "alter", "t", "--set", "novalue"}).exit_code, 1);
+  EXPECT_NE(tributary({"topic", "alter", "t"}).errors.find("--set, --unset or --partitions"), std::string::npos);
+  EXPECT_EQ(tributary({"topic", "alter"}).exit_code, 2);
+  EXPECT_NE(run({"topic", "alter", "--help"}).output.find("tributary topic alter readings --partitions 8"), std::string::npos);
+}
+
 TEST_P(Command, LinesGoInAndComeOut) {
   cluster_.add_topic("t", 1);
   for (const auto* codec : {"none", "gzip", "snappy", "lz4", "zstd"}) {

@@ -4,11 +4,13 @@
 
 #include "common/base/check.h"
 #include "common/protocol/messages/api_versions.h"
+#include "common/protocol/messages/create_partitions.h"
 #include "common/protocol/messages/create_topics.h"
 #include "common/protocol/messages/delete_topics.h"
 #include "common/protocol/messages/describe_configs.h"
 #include "common/protocol/messages/fetch.h"
 #include "common/protocol/messages/find_coordinator.h"
+#include "common/protocol/messages/incremental_alter_configs.h"
 #include "common/protocol/messages/init_producer_id.h"
 #include "common/protocol/messages/list_offsets.h"
 #include "common/protocol/messages/metadata.h"
@@ -63,6 +65,8 @@ class ScriptedCluster::Node final : public RequestHandler {
       case ApiKey::kInitProducerId: return answer<InitProducerIdRequest>(*frame, responder);
       case ApiKey::kCreateTopics: return answer<CreateTopicsRequest>(*frame, responder);
       case ApiKey::kDeleteTopics: return answer<DeleteTopicsRequest>(*frame, responder);
+      case ApiKey::kIncrementalAlterConfigs: return answer<IncrementalAlterConfigsRequest>(*frame, responder);
+      case ApiKey::kCreatePartitions: return answer<CreatePartitionsRequest>(*frame, responder);
       case ApiKey::kDescribeConfigs: return answer<DescribeConfigsRequest>(*frame, responder);
       case ApiKey::kFindCoordinator: return answer<FindCoordinatorRequest>(*frame, responder);
       case ApiKey::kListGroups: return answer<ListGroupsRequest>(*frame, responder);
@@ -118,6 +122,7 @@ class ScriptedCluster::Node final : public RequestHandler {
     ApiVersionsResponse response;
     const auto table = supported_apis<ApiVersionsRequest, MetadataRequest, ProduceRequest, FetchRequest, ListOffsetsRequest,
                                       InitProducerIdRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest,
+                                      IncrementalAlterConfigsRequest, CreatePartitionsRequest,
                                       FindCoordinatorRequest, ListGroupsRequest, DescribeGroupsRequest, DeleteGroupsRequest,
                                       OffsetFetchRequest, OffsetCommitRequest, OffsetDeleteRequest, JoinGroupRequest,
                                       SyncGroupRequest, HeartbeatRequest, LeaveGroupRequest>();
@@ -290,6 +295,38 @@ class ScriptedCluster::Node final : public RequestHandler {
     }
     return response;
   }
+  IncrementalAlterConfigsResponse serve(const IncrementalAlterConfigsRequest& request) {
+    IncrementalAlterConfigsResponse response;
+    for (const auto& resource : request.resources) {
+      auto& answered = response.resources.emplace_back();
+      answered.type = resource.type;
+      answered.name = resource.name;
+      answered.error_code = cluster_.topics_.contains(resource.name) ? code() : ErrorCode::kUnknownTopicOrPartition;
+      if (answered.error_code != ErrorCode::kNone) continue;
+      for (const auto& config : resource.configs)
+        if (config.value) cluster_.altered_configs_[config.name] = *config.value;
+        else cluster_.altered_configs_.erase(config.name);
+    }
+    return response;
+  }
+  CreatePartitionsResponse serve(const CreatePartitionsRequest& request) {
+    CreatePartitionsResponse response;
+    for (const auto& topic : request.topics) {
+      auto& answered = response.topics.emplace_back();
+      answered.name = topic.name;
+      const auto found = cluster_.topics_.find(topic.name);
+      const auto count = static_cast<std::size_t>(topic.count);
+      if (found == cluster_.topics_.end()) {
+        answered.error_code = ErrorCode::kUnknownTopicOrPartition;
+      } else if (count <= found->second.size()) {
+        answered.error_code = ErrorCode::kInvalidPartitions;
+        answered.error_message = "not more";
+      } else {
+        found->second.resize(count);
+      }
+    }
+    return response;
+  }
   DescribeConfigsResponse serve(const DescribeConfigsRequest& request) {
     DescribeConfigsResponse response;
     for (const auto& resource : request.resources) {
@@ -297,6 +334,8 @@ class ScriptedCluster::Node final : public RequestHandler {
       answered.type = resource.type;
       answered.name = resource.name;
       answered.configs.push_back({.name = "segment.bytes", .value = "1024", .source = DescribeConfigsResponse::Source::kTopic});
+      for (const auto& [name, value] : cluster_.altered_configs_)
+        answered.configs.push_back({.name = name, .value = value, .source = DescribeConfigsResponse::Source::kTopic});
       answered.configs.push_back({.name = "retention.ms", .value = "-1", .source = DescribeConfigsResponse::Source::kDefault});
     }
     return response;

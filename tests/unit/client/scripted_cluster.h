@@ -73,6 +73,7 @@ class ScriptedCluster {
   std::mutex mutex_;
   // under mutex_
   std::map<std::string, std::vector<ScriptedPartition>> topics_;
+  std::map<std::string, std::string> altered_configs_;  // of whichever topic
   std::vector<Fault> faults_;
   std::map<ApiKey, int> requests_;
   std::int64_t next_producer_id_ = 1000;

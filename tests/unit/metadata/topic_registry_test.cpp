@@ -95,6 +95,51 @@ TEST_F(TopicRegistryTest, ATopicIsReadyWhenItsFoldersAreThere) {
   EXPECT_TRUE(remove(a));
 }
 
+TEST_F(TopicRegistryTest, ConfigsAreReplacedAsAWhole) {
+  const auto a = topic("a", 1);
+  ASSERT_TRUE(create(a));
+  ASSERT_TRUE(await<Topic>([&](auto done) { registry().mark_ready("a", a.id, std::move(done)); }));
+  const auto set = [&](const Topic& which, TopicConfigs configs) {
+    return await<Topic>([&](auto done) { registry().set_configs(which.name, which.id, configs, std::move(done)); });
+  };
+  EXPECT_EQ(set(topic("a", 2), {}).error().code, Errc::kNotFound);
+  EXPECT_EQ(set(topic("b", 1), {}).error().code, Errc::kNotFound);
+  EXPECT_EQ(set(a, {{"flush.ms", "5"}})->configs, (TopicConfigs{{"flush.ms", "5"}}));
+  reopen();
+  auto changed = a;
+  changed.configs = {{"flush.ms", "5"}};
+  changed.ready = true;
+  EXPECT_EQ(topics(), std::vector{changed});
+  EXPECT_EQ(*await<Topic>([&](auto done) { registry().topic("a", a.id, std::move(done)); }), changed);
+  EXPECT_FALSE(await<Topic>([&](auto done) { registry().topic("a", topic("a", 2).id, std::move(done)); }));
+}
+
+TEST_F(TopicRegistryTest, AGrowthIsNothingUntilItIsFinished) {
+  const auto a = topic("a", 1);  // with 3 partitions
+  ASSERT_TRUE(create(a));
+  using Step = void (TopicRegistry::*)(std::string, Uuid, TopicRegistry::Done<Topic>);
+  const auto begin = [&](std::int32_t to, Uuid id) {
+    return await<Topic>([&](auto done) { registry().begin_growth("a", id, to, std::move(done)); });
+  };
+  const auto end = [&](Step step) {
+    return await<Topic>([&](auto done) { (registry().*step)("a", a.id, std::move(done)); });
+  };
+  EXPECT_EQ(begin(5, topic("a", 2).id).error().code, Errc::kNotFound);
+  EXPECT_EQ(begin(3, a.id)->growing_to, 0);
+  EXPECT_EQ(begin(5, a.id)->growing_to, 5);
+  reopen();
+  EXPECT_EQ(topics().at(0).partitions, 3);
+  EXPECT_EQ(topics().at(0).growing_to, 5);
+  EXPECT_TRUE(end(&TopicRegistry::abandon_growth));
+  EXPECT_EQ(topics(), std::vector{a});
+  EXPECT_TRUE(begin(5, a.id));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(end(&TopicRegistry::finish_growth)->partitions, 5);
+  EXPECT_EQ(topics().at(0).partitions, 5);
+  EXPECT_EQ(topics().at(0).growing_to, 0);
+  EXPECT_TRUE(begin(7, a.id));
+  EXPECT_EQ(remove(a)->partitions, 7);
+}
+
 TEST_F(TopicRegistryTest, RemovingNeedsTheIdOfTheTopic) {
   ASSERT_TRUE(create(topic("a", 1)));
   EXPECT_EQ(remove(topic("a", 2)).error().code, Errc::kNotFound);

@@ -117,12 +117,12 @@ TEST(Records, NullAndEmptyAreNotTheSame) {
 TEST(SupportedApis, ListServedVersionsByKey) {
   const auto table = supported_apis<FetchRequest, ApiVersionsRequest, ProduceRequest, MetadataRequest>();
   EXPECT_EQ(table, (std::vector<SupportedApi>{{ApiKey::kProduce, {0, 11}},
-                                              {ApiKey::kFetch, {4, 12}},
-                                              {ApiKey::kMetadata, {0, 9}},
+                                              {ApiKey::kFetch, {4, 13}},
+                                              {ApiKey::kMetadata, {0, 12}},
                                               {ApiKey::kApiVersions, {0, 4}}}));
   const auto apis = ApiVersionsResponse::apis_of(table);
   ASSERT_EQ(apis.size(), 4u);
-  EXPECT_EQ(apis[1], (ApiVersionsResponse::Api{ApiKey::kFetch, 4, 12}));
+  EXPECT_EQ(apis[1], (ApiVersionsResponse::Api{ApiKey::kFetch, 4, 13}));
 }
 
 TEST(SupportedApis, FlexibleVersionsAgreeWithTheTableOfHeaders) {

@@ -20,8 +20,8 @@ TEST_F(ClusterTest, EveryVersionOfApiVersionsListsWhatIsServed) {
     EXPECT_EQ(answer->error_code, ErrorCode::kNone);
     ASSERT_EQ(answer->apis.size(), served_apis().size()) << version;
     EXPECT_EQ(answer->apis[0], (ApiVersionsResponse::Api{ApiKey::kProduce, 0, 11}));
-    EXPECT_EQ(answer->apis[1], (ApiVersionsResponse::Api{ApiKey::kFetch, 4, 12}));
-    EXPECT_EQ(answer->apis[3], (ApiVersionsResponse::Api{ApiKey::kMetadata, 0, 9}));
+    EXPECT_EQ(answer->apis[1], (ApiVersionsResponse::Api{ApiKey::kFetch, 4, 13}));
+    EXPECT_EQ(answer->apis[3], (ApiVersionsResponse::Api{ApiKey::kMetadata, 0, 12}));
   }
 }
 

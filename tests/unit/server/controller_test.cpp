@@ -17,10 +17,14 @@ class FailingStore final : public MetadataStore {
 
   explicit FailingStore(const std::string& path) : real_(SqliteMetadataStore::open(path).value()) {}
 
-  void fail_commits(std::string key_part, Doing doing = Doing::kNothing) {
+  /// The first `passing` ones still pass, and `failing` after them fail.
+  void fail_commits(std::string key_part, Doing doing = Doing::kNothing, int passing = 0, int failing = 1'000'000) {
     const std::scoped_lock lock(mutex_);
     failing_ = std::move(key_part);
     doing_ = doing;
+    from_ = passing;
+    below_ = passing + failing;
+    seen_ = 0;
   }
 
   void get(std::string key, Done<std::optional<MetadataEntry>> done) override {
@@ -31,9 +35,11 @@ class FailingStore final : public MetadataStore {
   }
   void commit(std::vector<MetadataWrite> writes, Done<NewVersions> done) override {
     const std::scoped_lock lock(mutex_);
-    const bool fails = std::ranges::any_of(writes, [&](const MetadataWrite& write) {
+    const bool matches = std::ranges::any_of(writes, [&](const MetadataWrite& write) {
       return !failing_.empty() && write.key.find(failing_) != std::string::npos;
     });
+    const int number = matches ? seen_++ : -1;
+    const bool fails = number >= from_ && number < below_;
     if (fails && doing_ == Doing::kNothing) return done(fail(Errc::kNoSpace, "the store is full"));
     if (!fails) return real_->commit(std::move(writes), std::move(done));
     real_->commit(std::move(writes), [done = std::move(done)](const Result<NewVersions>&) {
@@ -53,6 +59,7 @@ class FailingStore final : public MetadataStore {
   std::mutex mutex_;
   std::string failing_;  // under mutex_; empty: none
   Doing doing_{};        // under mutex_
+  int from_ = 0, below_ = 0, seen_ = 0;  // under mutex_
 };
 
 /// What a broker has without its listeners.
@@ -111,6 +118,20 @@ class ControllerTest : public ::testing::Test {
   }
   TopicOutcome remove(const std::string& name, const Uuid& id = {}) {
     return wait([&](auto done) { parts_->controller->delete_topics({{name, id}}, home(), done); });
+  }
+  TopicOutcome set_config(const std::string& topic, const std::string& name, const std::string& value) {
+    const std::vector<ConfigChange> changes{{name, ConfigChange::Kind::kSet, value}};
+    return wait([&](auto done) { parts_->controller->alter_configs({{topic, changes}}, false, home(), done); });
+  }
+  TopicOutcome grow(const std::string& topic, std::int32_t partitions) {
+    return wait([&](auto done) { parts_->controller->grow_topics({{topic, partitions, {}}}, false, home(), done); });
+  }
+  Topic stored(const std::string& name) {
+    TopicRegistry registry(parts_->store);
+    const auto topics = await<std::vector<Topic>>([&](auto done) { registry.topics(std::move(done)); }).value();
+    for (const auto& topic : topics)
+      if (topic.name == name) return topic;
+    return {};
   }
   ErrorCode append(const std::string& topic, std::int32_t index = 0) {
     auto appended = std::make_shared<Appended>();
@@ -298,6 +319,141 @@ TEST_F(ControllerTest, ANameIsUsableAgainAfterChangesWhoseAnswersWereLost) {
   EXPECT_EQ(remove("t").error, ErrorCode::kNone);
   EXPECT_EQ(notes(), 0u);
   EXPECT_EQ(create("t").error, ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, ConfigsThatTheStoreRefusesAreNotGoneBy) {
+  create("t");
+  parts_->store.fail_commits("/topics/t");
+  EXPECT_EQ(set_config("t", "max.message.bytes", "10").error, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(append("t"), ErrorCode::kNone);
+  parts_->store.fail_commits("");
+  restart();
+  EXPECT_EQ(append("t"), ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, ConfigsThatTheStoreTookWithoutAnAnswerAreGoneBy) {
+  create("t");
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kAll);
+  EXPECT_EQ(set_config("t", "max.message.bytes", "10").error, ErrorCode::kNone);
+  EXPECT_EQ(append("t"), ErrorCode::kMessageTooLarge);
+  parts_->store.fail_commits("");
+  restart();
+  EXPECT_EQ(append("t"), ErrorCode::kMessageTooLarge);
+}
+
+TEST_F(ControllerTest, AGrowthThatTheDiskRefusesIsTakenBackWhole) {
+  create("t", 1);
+  append("t");
+  fs_.refuse_changes("/t-2/");
+  EXPECT_EQ(grow("t", 4).error, ErrorCode::kKafkaStorageError);
+  for (const auto* folder : {"t-1", "t-2", "t-3"}) EXPECT_FALSE(exists(folder)) << folder;
+  EXPECT_EQ(stored("t").partitions, 1);
+  EXPECT_EQ(stored("t").growing_to, 0);
+  EXPECT_EQ(end_offset("t"), 3);
+  fs_.refuse_changes("");
+  EXPECT_EQ(grow("t", 4).error, ErrorCode::kNone);
+  EXPECT_EQ(append("t", 3), ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, AGrowthThatACrashCutsShortIsTakenBackAtTheStart) {
+  create("t", 1);
+  append("t");
+  // The crash comes when the folders are there and the last step is not: the store fails and stays so.
+  TopicRegistry registry(parts_->store);
+  const auto id = stored("t").id;
+  ASSERT_TRUE(await<Topic>([&](auto done) { registry.begin_growth("t", id, 3, std::move(done)); }));
+  ASSERT_TRUE(parts_->directory->create_log({"t", PartitionIndex(1)}, id, {}));
+  restart();
+  EXPECT_FALSE(exists("t-1"));
+  EXPECT_EQ(stored("t").partitions, 1);
+  EXPECT_EQ(stored("t").growing_to, 0);
+  EXPECT_EQ(end_offset("t", 1), -1);
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kNone);
+  EXPECT_EQ(end_offset("t", 2), 0);
+  EXPECT_EQ(end_offset("t"), 3);
+}
+
+TEST_F(ControllerTest, AGrowthThatCannotBeTakenBackYetIsTakenBackByTheNextOne) {
+  create("t", 1);
+  fs_.refuse_changes("/t-2");
+  parts_->store.fail_commits("/topics/t");
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kKafkaStorageError);  // not even the intent
+  parts_->store.fail_commits("");
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kKafkaStorageError);
+  fs_.refuse_changes("");
+  EXPECT_EQ(grow("t", 2).error, ErrorCode::kNone);
+  EXPECT_EQ(stored("t").partitions, 2);
+  EXPECT_EQ(stored("t").growing_to, 0);
+  EXPECT_FALSE(exists("t-2"));
+  restart();
+  EXPECT_EQ(end_offset("t", 1), 0);
+  EXPECT_EQ(end_offset("t", 2), -1);
+}
+
+TEST_F(ControllerTest, AGrowthWhoseStepsAreTakenWithoutAnAnswerEndsWhole) {
+  create("t", 1);
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kAll);
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kKafkaStorageError);
+  parts_->store.fail_commits("");
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kNone);
+  EXPECT_EQ(append("t", 2), ErrorCode::kNone);
+  restart();
+  EXPECT_EQ(end_offset("t", 2), 3);
+  EXPECT_EQ(stored("t").partitions, 3);
+}
+
+TEST_F(ControllerTest, AGrowthWhoseLastStepIsTakenWithoutAnAnswerIsFoundToBeTaken) {
+  create("t", 1);
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kAll, 1, 1);
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kNone);
+  EXPECT_EQ(append("t", 2), ErrorCode::kNone);
+  // The store does not even tell what it has done.
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kAll, 1);
+  EXPECT_EQ(grow("t", 4).error, ErrorCode::kKafkaStorageError);
+  EXPECT_EQ(end_offset("t", 3), -1);
+  parts_->store.fail_commits("");
+  EXPECT_EQ(grow("t", 5).error, ErrorCode::kNone);
+  EXPECT_EQ(append("t", 3), ErrorCode::kNone);
+  EXPECT_EQ(append("t", 4), ErrorCode::kNone);
+  restart();
+  for (const int index : {2, 3, 4}) EXPECT_EQ(end_offset("t", index), 3) << index;
+}
+
+TEST_F(ControllerTest, AGrowthWhoseLastStepFailsIsTakenBack) {
+  create("t", 1);
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kNothing, 1, 1);
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kKafkaStorageError);
+  EXPECT_FALSE(exists("t-1"));
+  EXPECT_EQ(stored("t"), [&] { auto topic = stored("t"); topic.partitions = 1; topic.growing_to = 0; return topic; }());
+  parts_->store.fail_commits("/topics/t", FailingStore::Doing::kNothing, 1);
+  EXPECT_EQ(grow("t", 3).error, ErrorCode::kKafkaStorageError);  // and cannot be taken back
+  parts_->store.fail_commits("");
+  restart();
+  EXPECT_FALSE(exists("t-1"));
+  EXPECT_EQ(end_offset("t", 1), -1);
+  EXPECT_EQ(grow("t", 2).error, ErrorCode::kNone);
+}
+
+TEST_F(ControllerTest, AFolderInTheWayOfAGrowthIsNeverTouched) {
+  create("t", 2);
+  append("t", 1);
+  const auto folder = path("t-1");
+  ASSERT_TRUE(fs_.rename(folder, path("t-2")));  // says that it is the topic's
+  EXPECT_EQ(grow("t", 4).error, ErrorCode::kKafkaStorageError);
+  EXPECT_TRUE(exists("t-2"));
+  EXPECT_FALSE(exists("t-3"));
+  EXPECT_EQ(stored("t").growing_to, 0);
+}
+
+TEST_F(ControllerTest, DeletingATopicWhoseGrowthIsUnsettledRemovesAllItsFolders) {
+  create("t", 1);
+  TopicRegistry registry(parts_->store);
+  const auto id = stored("t").id;
+  ASSERT_TRUE(await<Topic>([&](auto done) { registry.begin_growth("t", id, 3, std::move(done)); }));
+  ASSERT_TRUE(parts_->directory->create_log({"t", PartitionIndex(2)}, id, {}));
+  EXPECT_EQ(remove("t").error, ErrorCode::kNone);
+  EXPECT_FALSE(exists("t-2"));
+  EXPECT_EQ(create("t", 3).error, ErrorCode::kNone);
 }
 
 TEST_F(ControllerTest, DeletionByIdNeverDeletesAnotherTopicOfThatName) {

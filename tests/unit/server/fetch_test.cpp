@@ -26,7 +26,7 @@ class FetchTest : public BrokerTest {
 
 TEST_F(FetchTest, EveryServedVersionGivesTheRecords) {
   fill(0, 3);
-  for (auto version = FetchRequest::served.min; version <= FetchRequest::served.max; ++version) {
+  for (auto version = FetchRequest::valid.min; version <= usual_version<FetchRequest>(); ++version) {
     const auto answer = ask(fetch_request("t", 0, 1), version);
     EXPECT_EQ(records_in(only(answer).records), 2) << version;
     EXPECT_EQ(only(answer).high_watermark, Offset(3));
@@ -250,6 +250,34 @@ TEST_F(FetchTest, StoppingDoesNotWaitForFetches) {
   stop();
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 10s);
   EXPECT_FALSE(waiting.get());
+}
+
+TEST_F(FetchTest, FromVersion13OnTopicsAreNamedById) {
+  produce("t", 0, make_batch(3));
+  MetadataRequest about;
+  about.topics->push_back({{}, "t"});
+  const auto id = ask(about)->topics.at(0).topic_id;
+  auto request = fetch_request("t", 0, 0);
+  request.topics[0].topic_id = id;
+  auto second = request.topics[0].partitions[0];
+  second.index = PartitionIndex(99);
+  request.topics[0].partitions.push_back(second);
+  for (const auto& unknown : {uuid_from_random(1, 2), Uuid{}}) {
+    request.topics.push_back(request.topics[0]);
+    request.topics.back().topic_id = unknown;
+  }
+  const auto answer = ask(request, 13);
+  ASSERT_EQ(answer->topics.size(), 3u);
+  EXPECT_EQ(answer->topics[0].topic_id, id);
+  EXPECT_EQ(records_in(answer->topics[0].partitions.at(0).records), 3);
+  EXPECT_EQ(answer->topics[0].partitions.at(1).error_code, ErrorCode::kUnknownTopicOrPartition);
+  EXPECT_EQ(answer->topics[1].topic_id, uuid_from_random(1, 2));
+  for (const int i : {1, 2})
+    for (const auto& partition : answer->topics[static_cast<std::size_t>(i)].partitions)
+      EXPECT_EQ(partition.error_code, ErrorCode::kUnknownTopicId);
+  delete_topic("t");
+  create_topic("t", 4);
+  EXPECT_EQ(ask(request, 13)->topics.at(0).partitions.at(0).error_code, ErrorCode::kUnknownTopicId);
 }
 
 }  // namespace

@@ -34,6 +34,46 @@ TEST_F(MetadataTest, ClientsThatAskTogetherShareOneTopic) {
   for (auto& answer : answers) EXPECT_EQ(answer.get()->topics.at(0).error_code, ErrorCode::kNone);
 }
 
+TEST_F(MetadataTest, IdsAreGivenAndTaken) {
+  start();
+  create_topic("t", 3);
+  const auto id = ask(about({"t"}))->topics.at(0).topic_id;
+  EXPECT_FALSE(id.is_zero());
+  for (std::int16_t version = 0; version <= 12; ++version)
+    EXPECT_EQ(ask(about({"t"}), version)->topics.at(0).topic_id, version >= 10 ? id : Uuid{});
+
+  const auto other = uuid_from_random(1, 2);
+  MetadataRequest request;
+  request.topics = {{id, std::nullopt}, {other, std::nullopt}, {id, "ignored"}, {other, std::nullopt},
+                    {Uuid{}, std::nullopt}, {Uuid{}, "t"}};
+  const auto answer = ask(request);
+  ASSERT_EQ(answer->topics.size(), 3u);  // each once
+  EXPECT_EQ(answer->topics[0].error_code, ErrorCode::kNone);
+  EXPECT_EQ(answer->topics[0].name, "t");
+  EXPECT_EQ(answer->topics[0].partitions.size(), 3u);
+  EXPECT_EQ(answer->topics[1].error_code, ErrorCode::kUnknownTopicId);
+  EXPECT_EQ(answer->topics[1].name, std::nullopt);
+  EXPECT_EQ(answer->topics[1].topic_id, other);
+  EXPECT_EQ(answer->topics[2].error_code, ErrorCode::kInvalidRequest);
+  EXPECT_EQ(ask(about({}))->topics.size(), 0u);
+  EXPECT_EQ(delete_topic("t"), ErrorCode::kNone);
+  create_topic("t");
+  EXPECT_EQ(ask(request)->topics.at(0).error_code, ErrorCode::kUnknownTopicId);
+}
+
+TEST_F(MetadataTest, BeforeVersion12IdsInRequestsAreRefused) {
+  start();
+  create_topic("t");
+  const auto id = ask(about({"t"}))->topics.at(0).topic_id;
+  for (std::int16_t version = 10; version <= 11; ++version) {
+    MetadataRequest request;
+    request.topics = {{id, "t"}, {Uuid{}, std::nullopt}};
+    const auto answer = ask(request, version);
+    ASSERT_EQ(answer->topics.size(), 2u);
+    for (const auto& topic : answer->topics) EXPECT_EQ(topic.error_code, ErrorCode::kInvalidRequest);
+  }
+}
+
 TEST_F(MetadataTest, ATopicNamedAgainAndAgainIsAnsweredOnce) {
   start();
   ASSERT_EQ(create_topic("t", 3), ErrorCode::kNone);
@@ -80,7 +120,7 @@ TEST_F(MetadataTest, AllTopicsInEveryVersion) {
   start();
   create_topic("b");
   create_topic("a");
-  for (auto version = MetadataRequest::served.min; version <= MetadataRequest::served.max; ++version) {
+  for (auto version = MetadataRequest::valid.min; version <= MetadataRequest::valid.max; ++version) {
     MetadataRequest request;
     if (version == 0) request.topics->clear();
     else request.topics.reset();
