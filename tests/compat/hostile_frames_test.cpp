@@ -163,7 +163,7 @@ TEST_F(HostileFrames, ApiVersionsOfTheFutureAreAnsweredInVersionZeroWithOurRange
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_EQ(again->error_code, ErrorCode::kNone);
     EXPECT_THAT(again->apis, testing::Contains(ApiVersionsResponse::Api{ApiKey::kProduce, 0, 11}));
-    EXPECT_THAT(again->apis, testing::Contains(ApiVersionsResponse::Api{ApiKey::kFetch, 4, 12}));
+    EXPECT_THAT(again->apis, testing::Contains(ApiVersionsResponse::Api{ApiKey::kFetch, 4, 13}));
   }
 }
 
