@@ -88,8 +88,6 @@ Result<> Gateway::Parts::open_stores() {
   if (intake_options.folder.empty()) {
     ASSIGN_OR_RETURN(intake_options.folder, find_intake_folder(options.data));
   }
-  // A redelivery must find its first delivery among the readings that are kept.
-  intake_options.window = std::max<std::size_t>(intake_options.window, 2u * options.mqtt_receive_maximum);
   ASSIGN_OR_RETURN(intake, Intake::open(intake_options));
   ASSIGN_OR_RETURN(intake_bounds, tributary::intake_bounds(intake_options.folder, options.intake_bytes_max));
   if (intake_bounds.bytes_max < options.intake_bytes_max) {

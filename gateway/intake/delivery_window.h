@@ -1,19 +1,17 @@
 #pragma once
-// Which packet ids the newest readings came with: tells a redelivery from an equal new reading.
+// Which packet ids the MQTT broker may deliver again: tells a redelivery from an equal new reading.
 
-#include <deque>
 #include <unordered_map>
 
 #include "gateway/intake/reading.h"
 
 namespace tributary {
 
-/// Remembers the last `size` readings that have a packet id. MQTT reuses packet ids, so only the newest
-/// reading of an id counts (MQTT 5, 2.2.1). Not thread-safe.
+/// Of each packet id the newest reading that has it, until the broker is known to have taken its PUBACK (settle). A
+/// broker may have any number of them in flight: Mosquitto 2.0 goes beyond the receive maximum after a reconnection.
+/// MQTT reuses packet ids, so only the newest reading of an id counts (MQTT 5, 2.2.1). Not thread-safe.
 class DeliveryWindow {
  public:
-  explicit DeliveryWindow(std::size_t size) : size_(size) {}
-
   [[nodiscard]] bool is_redelivery(Delivery delivery, std::uint64_t content_hash) const {
     if (!delivery.dup || delivery.packet_id == 0) return false;
     const auto found = newest_.find(delivery.packet_id);
@@ -22,34 +20,26 @@ class DeliveryWindow {
 
   /// In ascending order of `id`.
   void remember(ReadingId id, std::uint16_t packet_id, std::uint64_t content_hash) {
-    if (packet_id == 0) return;
-    newest_[packet_id] = {id, content_hash};
-    order_.emplace_back(id, packet_id);
-    if (order_.size() <= size_) return;
-    const auto [oldest_id, oldest_packet_id] = order_.front();
-    order_.pop_front();
-    const auto found = newest_.find(oldest_packet_id);
-    if (found != newest_.end() && found->second.id == oldest_id) newest_.erase(found);
+    if (packet_id != 0) newest_[packet_id] = {id, content_hash};
   }
 
-  void clear() {
-    newest_.clear();
-    order_.clear();
+  /// True if it was known, and its reading is not newer than `up_to`.
+  bool settle(std::uint16_t packet_id, ReadingId up_to) {
+    const auto found = newest_.find(packet_id);
+    if (found == newest_.end() || found->second.id > up_to) return false;
+    newest_.erase(found);
+    return true;
   }
 
-  /// Readings with a smaller id are not needed any more; `otherwise` if nothing is remembered.
-  [[nodiscard]] ReadingId oldest(ReadingId otherwise) const {
-    return order_.empty() ? otherwise : order_.front().first;
-  }
+  void clear() { newest_.clear(); }
+  [[nodiscard]] std::size_t size() const { return newest_.size(); }
 
  private:
   struct Newest {
     ReadingId id{0};
     std::uint64_t content_hash = 0;
   };
-  std::size_t size_;
   std::unordered_map<std::uint16_t, Newest> newest_;
-  std::deque<std::pair<ReadingId, std::uint16_t>> order_;
 };
 
 }  // namespace tributary

@@ -9,8 +9,6 @@
 namespace tributary {
 namespace {
 
-/// A reading that stays in the redelivery window after it was sealed keeps its payload only if small.
-constexpr std::size_t kKeptRowMax = 4096;
 /// So many rows are read under one hold of the mutex: MQTT's thread waits no longer than this.
 constexpr std::size_t kReadChunk = 256;
 /// What a reading with many user properties may leave allocated.
@@ -63,11 +61,13 @@ Result<> Intake::store(std::span<const Arrival> arrivals, std::vector<StoreOutco
     // New topics have their own commits: what is known of them must not be undone.
     for (const auto& arrival : arrivals) RETURN_IF_ERROR(s.topic_id(arrival.reading.topic));
     ASSIGN_OR_RETURN(auto transaction, Transaction::begin(s.database));
+    RETURN_IF_ERROR(s.drop_settled());
     for (const auto& arrival : arrivals) {
       ASSIGN_OR_RETURN(const auto outcome, s.store(arrival));
       outcomes.push_back(outcome);
     }
     RETURN_IF_ERROR(transaction.commit());
+    s.settled.clear();
     s.note_stored();
     if (s.wake_at_bytes > 0 && s.unread_bytes >= s.wake_at_bytes) {
       s.wake_at_bytes = 0;
@@ -97,6 +97,12 @@ Result<StoreOutcome> Intake::State::store(const Arrival& arrival) {
                       .bind(9, ByteView(properties_scratch))
                       .bind(10, reading.payload)
                       .run());
+  if (delivery.packet_id != 0) {
+    RETURN_IF_ERROR(insert_delivery.bind(1, std::int64_t{delivery.packet_id})
+                        .bind(2, id)
+                        .bind(3, static_cast<std::int64_t>(hash))
+                        .run());
+  }
   const auto size = reading.key.size() + reading.mqtt_topic.size() + properties_scratch.size() +
                     reading.payload.size() + kRowOverhead;
   storing.push_back({delivery.packet_id, hash, static_cast<std::uint32_t>(size)});
@@ -125,10 +131,31 @@ void Intake::State::note_stored() {
 Result<> Intake::forget_deliveries() {
   auto& s = *state_;
   const std::lock_guard guard(s.mutex);
-  RETURN_IF_ERROR(
-      s.database.execute(fmt::format("UPDATE state SET window_start = {}", s.newest.value()).c_str()));
+  RETURN_IF_ERROR(s.database.execute("DELETE FROM deliveries"));
   s.deliveries.clear();
+  s.settled.clear();
   return {};
+}
+
+void Intake::settle(std::span<const std::uint16_t> packet_ids, ReadingId up_to) {
+  auto& s = *state_;
+  const std::lock_guard guard(s.mutex);
+  for (const auto packet_id : packet_ids) {
+    if (s.deliveries.settle(packet_id, up_to)) s.settled.push_back(packet_id);
+  }
+}
+
+// Inside the transaction of store(), before its own: a packet id may be there again.
+Result<> Intake::State::drop_settled() {
+  for (const auto packet_id : settled) {
+    RETURN_IF_ERROR(delete_delivery.bind(1, std::int64_t{packet_id}).run());
+  }
+  return {};
+}
+
+ReadingId Intake::newest() const {
+  const std::lock_guard guard(state_->mutex);
+  return state_->newest;
 }
 
 std::optional<IntakeBinding> Intake::binding() const {
@@ -294,28 +321,12 @@ Result<> Intake::seal(ReadingId last, const std::vector<SealedBatch>& batches) {
     ++next_id;
   }
   RETURN_IF_ERROR(s.set_cursor.bind(1, last.value()).bind(2, next_id.value()).run());
-  RETURN_IF_ERROR(s.drop_sealed_readings(last));
+  RETURN_IF_ERROR(s.drop_readings.bind(1, last.value()).run());
   RETURN_IF_ERROR(transaction.commit());
   for (const auto& [destination, entry] : advanced_to) s.destinations[destination] = entry;
   s.next_batch_id = next_id;
   s.note_sealed(last, batches);
   return {};
-}
-
-// Inside the transaction of seal(), with sealed_up_to still the former cursor.
-Result<> Intake::State::drop_sealed_readings(ReadingId last) {
-  const auto kept_from = std::min(deliveries.oldest(last + 1), last + 1);
-  RETURN_IF_ERROR(drop_readings.bind(1, kept_from.value() - 1).run());
-  if (kept_from > last) return {};
-  RETURN_IF_ERROR(drop_unrepeatable.bind(1, sealed_up_to.value()).bind(2, last.value()).run());
-  const auto count = static_cast<std::ptrdiff_t>(last - sealed_up_to);
-  const bool any_large = std::any_of(unsealed_sizes.begin(), unsealed_sizes.begin() + count,
-                                     [](std::uint32_t size) { return size > kKeptRowMax; });
-  if (!any_large) return {};
-  return shrink_readings.bind(1, sealed_up_to.value())
-      .bind(2, last.value())
-      .bind(3, std::int64_t{kKeptRowMax} / 2)
-      .run();
 }
 
 void Intake::State::note_sealed(ReadingId last, const std::vector<SealedBatch>& batches) {

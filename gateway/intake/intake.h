@@ -18,8 +18,6 @@ namespace tributary {
 struct IntakeOptions {
   std::string folder;           // created if missing; see find_intake_folder
   bool allow_disk = false;      // take a folder that is not on tmpfs, with a warning by the caller
-  std::size_t window = 1024;    // readings among which a redelivery is looked for; above MQTT's
-                                // receive maximum
   std::optional<std::string> boot_id;  // of the running system: read from /proc if not given
 };
 
@@ -58,19 +56,25 @@ class Intake {
  public:
   /// Opens or creates. kLocked if another process has it, kUnsupported for another format version,
   /// kCorrupt if it is not a readable database, kInvalidArgument if the folder is not on tmpfs.
-  /// The redelivery window is rebuilt from the newest readings.
   [[nodiscard]] static Result<std::unique_ptr<Intake>> open(IntakeOptions options);
   ~Intake();
 
   // ---- MQTT's thread ------------------------------------------------------------------------------
 
   /// All in one commit, in this order; `outcomes` has one entry for each. kRedelivery (nothing stored) if `dup` is
-  /// set and the newest reading with that packet id, among the last `window` readings since the last
-  /// forget_deliveries, has the same topic, payload and properties. Any error means that none of them is
+  /// set and the newest reading with that packet id since the last forget_deliveries, unless it is settled, has the
+  /// same topic, payload and properties. Any error means that none of them is
   /// stored, and none must be acknowledged.
   [[nodiscard]] Result<> store(std::span<const Arrival> arrivals, std::vector<StoreOutcome>& outcomes);
   /// One of them.
   [[nodiscard]] Result<StoreOutcome> store(const ReadingView& reading, Delivery delivery);
+
+  /// The broker has taken the PUBACKs of the readings up to `up_to` that have these packet ids, and delivers them no
+  /// more: what has such an id from now on is new. In memory; durable with the next store().
+  void settle(std::span<const std::uint16_t> packet_ids, ReadingId up_to);
+
+  /// Of the newest reading that is stored.
+  [[nodiscard]] ReadingId newest() const;
 
   /// The MQTT broker has begun a new session: its packet ids say nothing about the former ones.
   [[nodiscard]] Result<> forget_deliveries();
@@ -107,8 +111,7 @@ class Intake {
   [[nodiscard]] BatchId next_batch_id() const;
 
   /// Records that the readings up to `last` (inclusive) are in `batches`: one transaction that inserts
-  /// them, advances their partitions' sequences, moves the cursor and drops readings that are both
-  /// sealed and out of the redelivery window. The batches have the ids next_batch_id(), +1, ... and
+  /// them, advances their partitions' sequences, moves the cursor and drops those readings. The batches have the ids next_batch_id(), +1, ... and
   /// base sequences next_sequence(): CHECKed.
   [[nodiscard]] Result<> seal(ReadingId last, const std::vector<SealedBatch>& batches);
 
@@ -162,7 +165,7 @@ class Intake {
 [[nodiscard]] std::string why_it_may_vanish(const std::string& folder, std::uint32_t uid);
 
 /// What the marks of back-pressure may be for an intake in a folder. Everything that a gateway has on
-/// its tmpfs beside what IntakeLevel counts must fit as well: WAL, SQLite's pages, the redelivery window.
+/// its tmpfs beside what IntakeLevel counts must fit as well: WAL, SQLite's pages, packet ids (2 MiB at most).
 struct IntakeBounds {
   std::size_t bytes_max = 0;  // `asked`, or 60 % of the file system's size if that is less
   std::size_t room_min = 0;   // an eighth of that size, 16 MiB at most

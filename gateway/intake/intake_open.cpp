@@ -42,6 +42,14 @@ PRAGMA user_version=1;
 constexpr const char* kBootTable =
     "CREATE TABLE IF NOT EXISTS boot(id INTEGER PRIMARY KEY CHECK(id = 1), bound_in TEXT NOT NULL)";
 
+/// Packet ids that may come again, with their newest reading. In files of before, readings had them.
+constexpr const char* kDeliveriesTable = R"(
+CREATE TABLE deliveries(
+  packet_id INTEGER PRIMARY KEY, reading INTEGER NOT NULL, content_hash INTEGER NOT NULL);
+INSERT OR REPLACE INTO deliveries SELECT packet_id, id, content_hash FROM readings
+  WHERE packet_id <> 0 AND id > (SELECT window_start FROM state) ORDER BY id;
+)";
+
 /// proc(5); empty if there is none.
 std::string running_boot_id() {
   std::ifstream file("/proc/sys/kernel/random/boot_id");
@@ -62,11 +70,8 @@ Result<> Intake::State::prepare() {
                        "SELECT id, topic, received_ms, received_ns, key, mqtt_topic, properties, payload "
                        "FROM readings WHERE id > ? ORDER BY id LIMIT ?"));
   RETURN_IF_ERROR(make(drop_readings, "DELETE FROM readings WHERE id <= ?"));
-  RETURN_IF_ERROR(make(drop_unrepeatable,
-                       "DELETE FROM readings WHERE id > ? AND id <= ? AND packet_id = 0"));
-  RETURN_IF_ERROR(make(shrink_readings,
-                       "UPDATE readings SET payload = zeroblob(0), properties = zeroblob(0) "
-                       "WHERE id > ? AND id <= ? AND length(payload) + length(properties) > ?"));
+  RETURN_IF_ERROR(make(insert_delivery, "INSERT OR REPLACE INTO deliveries VALUES(?,?,?)"));
+  RETURN_IF_ERROR(make(delete_delivery, "DELETE FROM deliveries WHERE packet_id = ?"));
   RETURN_IF_ERROR(make(insert_topic, "INSERT INTO topics(name) VALUES(?) RETURNING id"));
   RETURN_IF_ERROR(make(insert_destination,
                        "INSERT INTO destinations(topic, partition, next_sequence) VALUES(?, ?, 0) "
@@ -82,10 +87,9 @@ Result<> Intake::State::prepare() {
 }
 
 Result<> Intake::State::load() {
-  std::int64_t window_start = 0;
   {
     ASSIGN_OR_RETURN(auto row, database.prepare("SELECT bound, nonce, producer_id, epoch, sealed_up_to,"
-                                                " next_batch_id, window_start FROM state"));
+                                                " next_batch_id FROM state"));
     ASSIGN_OR_RETURN(const bool found, row.step());
     if (!found) return fail(Errc::kCorrupt, "the table state is empty");
     is_bound = row.integer(0) != 0;
@@ -93,7 +97,6 @@ Result<> Intake::State::load() {
              ProducerEpoch(static_cast<std::int16_t>(row.integer(3)))};
     sealed_up_to = read_up_to = newest = ReadingId(row.integer(4));
     next_batch_id = BatchId(row.integer(5));
-    window_start = row.integer(6);
   }
   {
     ASSIGN_OR_RETURN(auto row, database.prepare("SELECT bound_in FROM boot"));
@@ -124,10 +127,10 @@ Result<> Intake::State::load() {
     sealed_sizes.emplace(BatchId(sizes.integer(0)), size);
     sealed_bytes += size;
   }
-  return load_readings(window_start);
+  return load_readings();
 }
 
-Result<> Intake::State::load_readings(std::int64_t window_start) {
+Result<> Intake::State::load_readings() {
   ASSIGN_OR_RETURN(auto unsealed,
                    database.prepare("SELECT id, length(key) + length(mqtt_topic) + length(properties) +"
                                     " length(payload) FROM readings WHERE id > ? ORDER BY id"));
@@ -144,16 +147,17 @@ Result<> Intake::State::load_readings(std::int64_t window_start) {
     unsealed_bytes += size;
   }
   unread_bytes = unsealed_bytes;
-  ASSIGN_OR_RETURN(auto recent, database.prepare("SELECT id, packet_id, content_hash FROM readings "
-                                                 "WHERE id > ? AND packet_id <> 0 ORDER BY id"));
-  recent.bind(1, window_start);
+  return load_deliveries();
+}
+
+Result<> Intake::State::load_deliveries() {
+  ASSIGN_OR_RETURN(auto rows, database.prepare("SELECT packet_id, reading, content_hash FROM deliveries"));
   for (;;) {
-    ASSIGN_OR_RETURN(const bool row, recent.step());
-    if (!row) break;
-    deliveries.remember(ReadingId(recent.integer(0)), static_cast<std::uint16_t>(recent.integer(1)),
-                        static_cast<std::uint64_t>(recent.integer(2)));
+    ASSIGN_OR_RETURN(const bool row, rows.step());
+    if (!row) return {};
+    deliveries.remember(ReadingId(rows.integer(1)), static_cast<std::uint16_t>(rows.integer(0)),
+                        static_cast<std::uint64_t>(rows.integer(2)));
   }
-  return {};
 }
 
 Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options) {
@@ -169,7 +173,6 @@ Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options) {
   auto state = std::make_unique<State>(std::move(lock), options.folder);
   state->boot_id = options.boot_id ? *options.boot_id : running_boot_id();
   state->on_tmpfs = on_tmpfs;
-  state->deliveries = DeliveryWindow(options.window);
   const auto path = options.folder + "/intake.db";
   const auto opened = [&]() -> Result<> {
     ASSIGN_OR_RETURN(state->database, Database::open(path));
@@ -185,6 +188,13 @@ Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options) {
                                                   version, kFormatVersion));
     }
     RETURN_IF_ERROR(state->database.execute(kBootTable));
+    ASSIGN_OR_RETURN(const auto has_deliveries, state->database.integer(
+        "SELECT count(*) FROM sqlite_schema WHERE name = 'deliveries'"));
+    if (has_deliveries == 0) {
+      ASSIGN_OR_RETURN(auto transaction, Transaction::begin(state->database));
+      RETURN_IF_ERROR(state->database.execute(kDeliveriesTable));
+      RETURN_IF_ERROR(transaction.commit());
+    }
     RETURN_IF_ERROR(state->prepare());
     return state->load();
   }();

@@ -23,12 +23,11 @@ struct Intake::State {
   const std::string folder;
   std::string boot_id;  // empty if nobody knows
   bool on_tmpfs = false;
-  std::size_t window_size = 0;
   std::function<void()> wake;
 
   mutable std::mutex mutex;  // protects all below
   Database database;
-  Statement insert_reading, select_readings, drop_readings, drop_unrepeatable, shrink_readings;
+  Statement insert_reading, select_readings, drop_readings, insert_delivery, delete_delivery;
   Statement insert_topic, insert_destination, insert_sealed, set_sequence, set_cursor, delete_sealed;
   Statement select_bytes, insert_acked, delete_acked, set_boot;
 
@@ -46,7 +45,8 @@ struct Intake::State {
     Sequence next_sequence{0};
   };
   std::map<TopicPartition, Destination> destinations;
-  DeliveryWindow deliveries{0};
+  DeliveryWindow deliveries;
+  std::vector<std::uint16_t> settled;  // in memory; their rows go with the next store()
   std::deque<std::uint32_t> unsealed_sizes;  // of the readings (sealed_up_to, newest]
   std::size_t unsealed_bytes = 0;
   std::size_t unread_bytes = 0;
@@ -67,10 +67,11 @@ struct Intake::State {
   void note_stored();
   Result<> prepare();
   Result<> load();
-  Result<> load_readings(std::int64_t window_start);
+  Result<> load_readings();
+  Result<> load_deliveries();
+  Result<> drop_settled();
   Result<std::int64_t> topic_id(std::string_view name);
   Result<std::int64_t> destination_row(const TopicPartition& destination);
-  Result<> drop_sealed_readings(ReadingId former);
   void note_sealed(ReadingId last, const std::vector<SealedBatch>& batches);
 };
 

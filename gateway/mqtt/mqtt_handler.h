@@ -26,6 +26,13 @@ class MqttHandler {
   /// There is no way to refuse: who cannot keep them ends the process, and the broker delivers them again.
   virtual void on_messages(std::span<const MqttMessage> messages) = 0;
 
+  /// Where the messages that were handed over end; rises.
+  [[nodiscard]] virtual std::int64_t position() = 0;
+
+  /// The broker has taken the PUBACKs of these packet ids, of messages handed over up to `position`: it will not
+  /// deliver them again.
+  virtual void on_settled(std::span<const std::uint16_t> packet_ids, std::int64_t position) = 0;
+
   /// A connection was accepted; before any message of it. `session_present` false: the broker knew of no
   /// session, so earlier packet ids mean nothing any more.
   virtual void on_connected(bool session_present) = 0;

@@ -252,7 +252,7 @@ void MqttSource::Impl::check() {
   const auto now = SteadyClock::now();
   if (pinged && last_read < *pinged) {
     if (now - *pinged >= half) close("no PINGRESP: the connection is dead");
-  } else if (now - last_written >= half) {
+  } else if (now - last_written >= half || (session->has_unsettled() && !write_running)) {
     ping();
   }
 }
@@ -262,8 +262,8 @@ void MqttSource::Impl::check() {
 void MqttSource::Impl::ping() {
   if (write_running) return close("the broker does not read: the connection is dead");
   pinged = last_written = SteadyClock::now();
-  std::string ping;
-  mqtt::append_pingreq(ping);
+  session->ping();
+  const auto ping = std::exchange(session->out(), {});
   std::error_code error;
   if (socket.send(asio::buffer(ping), 0, error) != ping.size()) close(error.message());
 }

@@ -41,7 +41,13 @@ Result<std::size_t> SubscriberSession::received(ByteView bytes) {
     if (!*frame) break;
   }
   hand_over();
+  if (pings_.empty() && acked_.size() >= kSettleAfter) ping();
   return bytes.size() - rest.size();
+}
+
+void SubscriberSession::ping() {
+  mqtt::append_pingreq(out_);
+  pings_.push_back({std::exchange(acked_, {}), handler_.position()});
 }
 
 Result<> SubscriberSession::take(const mqtt::Frame& frame) {
@@ -51,7 +57,11 @@ Result<> SubscriberSession::take(const mqtt::Frame& frame) {
   if (frame.type == PacketType::kConnack) return take_connack(frame);
   ASSIGN_OR_RETURN(const auto packet, mqtt::read_incoming(mqtt::Version::k5, frame));
   switch (packet.type) {
-    case PacketType::kPingresp: return {};
+    case PacketType::kPingresp:
+      if (pings_.empty()) return {};
+      handler_.on_settled(pings_.front().acked, pings_.front().position);
+      pings_.pop_front();
+      return {};
     case PacketType::kDisconnect:
       return fail(Errc::kUnavailable,
                   fmt::format("the broker ended the connection: {}",
@@ -126,7 +136,9 @@ void SubscriberSession::hand_over() {
   }
   handler_.on_messages(messages_);
   for (const auto& message : messages_) {
-    if (message.delivery.packet_id != 0) mqtt::append_puback(message.delivery.packet_id, out_);
+    if (message.delivery.packet_id == 0) continue;
+    mqtt::append_puback(message.delivery.packet_id, out_);
+    acked_.push_back(message.delivery.packet_id);
   }
   messages_.clear();
   property_counts_.clear();

@@ -1,6 +1,7 @@
 #pragma once
 // The subscribing half of an MQTT 5 connection (OASIS MQTT 5.0). Pure.
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,10 +53,15 @@ class SubscriberSession {
   [[nodiscard]] std::optional<std::uint32_t> expires() const { return expires_; }
   /// As agreed: a packet must be sent so often (3.1.2.10). 0: never.
   [[nodiscard]] std::uint16_t keep_alive_s() const { return keep_alive_s_; }
-  void ping() { mqtt::append_pingreq(out_); }
+  /// PINGREQ. Its answer says as well that the broker has taken all PUBACKs before it: packets of a connection are
+  /// processed in their order. Sent by itself after each kSettleAfter of them, one at a time.
+  void ping();
+  /// PUBACKs were sent that no ping has followed.
+  [[nodiscard]] bool has_unsettled() const { return !acked_.empty(); }
   void disconnect() { mqtt::append_disconnect(mqtt::Version::k5, mqtt::SessionEnd::kAsAgreed, out_); }
 
   static constexpr std::size_t kBatchMax = 512;  // messages
+  static constexpr std::size_t kSettleAfter = 64;
 
  private:
   enum class State { kConnecting, kSubscribing, kReady };
@@ -74,6 +80,13 @@ class SubscriberSession {
   std::vector<std::string> lowered_;
   std::optional<std::uint32_t> expires_;
   std::string out_;
+
+  struct Ping {
+    std::vector<std::uint16_t> acked;  // before it, since the one before
+    std::int64_t position = 0;
+  };
+  std::deque<Ping> pings_;                    // not answered
+  std::vector<std::uint16_t> acked_;          // since the last ping
 
   // Since the last hand-over.
   std::vector<MqttMessage> messages_;

@@ -31,6 +31,10 @@ class Receiver final : public MqttHandler {
   /// A message without a route, over payload_bytes_max or with a topic that is not UTF-8 cannot be refused
   /// in MQTT: it is dropped, counted by reason, and logged (rate-limited, without its payload).
   void on_messages(std::span<const MqttMessage> messages) override;
+  [[nodiscard]] std::int64_t position() override { return intake_.newest().value(); }
+  void on_settled(std::span<const std::uint16_t> packet_ids, std::int64_t position) override {
+    intake_.settle(packet_ids, ReadingId(position));
+  }
   void on_connected(bool session_present) override;
 
  private:

@@ -74,5 +74,30 @@ TEST(Crash, KillsOfGatewayAndBrokerAndCutsOfMqttLoseDoubleAndReorderNothing) {
                kills, kills / 2, verdict.text.c_str());
 }
 
+// After a reconnection Mosquitto 2.0 has more in flight than the receive maximum allows: all that it has queued.
+TEST(Crash, AGatewayThatIsKilledWhileItDrainsALargeQueueDoublesNothing) {
+  Site site;
+  const auto seed = seed_of_test();
+  SeededRandom random(seed);
+  ASSERT_NO_FATAL_FAILURE(site.start_all());
+  site.gateway.kill();
+  auto fleet = site.start_devices(20, 500, 4);
+  ASSERT_EQ(fleet.wait(60s), 0) << site.fleet_log();
+  for (int i = 0; i < 12; ++i) {
+    site.gateway.start();
+    const auto enough = static_cast<double>(random.below(2000));
+    const auto taken = [&] {
+      return site.gateway.metric("tributary_gateway_readings_total").value_or(-1) +
+                 site.gateway.metric("tributary_gateway_redelivered_total").value_or(0) >= enough;
+    };
+    ASSERT_TRUE(eventually(20s, taken, 1ms)) << site.gateway.log();
+    if (i % 2 == 1) site.mqtt_line.cut();
+    site.gateway.kill();
+  }
+  site.gateway.start();
+  const auto verdict = verify_settled(site.broker, site.ledger());
+  EXPECT_TRUE(verdict.ok()) << "seed " << seed << "\n" << verdict.text;
+}
+
 }  // namespace
 }  // namespace tributary::test

@@ -85,6 +85,15 @@ class Recorder final : public MqttHandler {
       messages_.push_back(std::move(copy));
     }
   }
+  std::int64_t position() override { return 0; }
+  void on_settled(std::span<const std::uint16_t> packet_ids, std::int64_t) override {
+    const std::lock_guard guard(mutex_);
+    settled_ += packet_ids.size();
+  }
+  std::size_t settled() {
+    const std::lock_guard guard(mutex_);
+    return settled_;
+  }
   void on_connected(bool session_present) override {
     const std::lock_guard guard(mutex_);
     sessions_.push_back(session_present);
@@ -113,6 +122,7 @@ class Recorder final : public MqttHandler {
   std::vector<Message> messages_;
   std::vector<bool> sessions_;
   bool blocked_ = false;
+  std::size_t settled_ = 0;
   int entered_ = 0;
 };
 
@@ -316,6 +326,15 @@ TEST_F(MqttSourceTest, LargeMessagesComeAmongSmallOnes) {
   EXPECT_TRUE(messages[1].payload == large && messages[3].payload == large);
   EXPECT_EQ(messages[4].payload, "after");
   EXPECT_EQ(source.connects(), 1u);
+}
+
+TEST_F(MqttSourceTest, WhatWasAcknowledgedIsSoonSettled) {
+  options_.keep_alive_s = 1;
+  MqttSource source(options_, recorder_);
+  ASSERT_TRUE(source.start());
+  ASSERT_TRUE(eventually(10s, [&] { return source.ready(); }));
+  publish("one");
+  EXPECT_TRUE(eventually(10s, [&] { return recorder_.settled() == 1; }));
 }
 
 TEST_F(MqttSourceTest, AnIdleConnectionIsKeptAlive) {

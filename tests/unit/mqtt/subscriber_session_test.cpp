@@ -21,10 +21,15 @@ class Recorder final : public MqttHandler {
       calls.back().push_back(text);
     }
   }
+  std::int64_t position() override { return static_cast<std::int64_t>(calls.size()); }
+  void on_settled(std::span<const std::uint16_t> packet_ids, std::int64_t position) override {
+    settled.emplace_back(std::vector<std::uint16_t>(packet_ids.begin(), packet_ids.end()), position);
+  }
   void on_connected(bool session_present) override { sessions.push_back(session_present); }
 
   std::vector<std::vector<std::string>> calls;
   std::vector<bool> sessions;
+  std::vector<std::pair<std::vector<std::uint16_t>, std::int64_t>> settled;
 };
 
 class SubscriberSessionTest : public testing::Test {
@@ -94,7 +99,7 @@ TEST_F(SubscriberSessionTest, ABatchIsBounded) {
   ASSERT_EQ(recorder_.calls.size(), 2u);
   EXPECT_EQ(recorder_.calls[0].size(), SubscriberSession::kBatchMax);
   EXPECT_EQ(recorder_.calls[1].size(), 1u);
-  EXPECT_EQ(written().size(), 4 * (SubscriberSession::kBatchMax + 1));
+  EXPECT_EQ(written().size(), 4 * (SubscriberSession::kBatchMax + 1) + 2);  // and a ping
 }
 
 TEST_F(SubscriberSessionTest, EachMessageHasItsOwnUserProperties) {
@@ -118,6 +123,28 @@ TEST_F(SubscriberSessionTest, WhatTheBrokerRefusesIsSaidWithItsReason) {
             "the broker refuses the subscription to b: not authorized (0x87)");
   make_ready();
   EXPECT_EQ(receive("\xe0\x01\x8e"s).error().code, Errc::kUnavailable);
+}
+
+TEST_F(SubscriberSessionTest, APingsAnswerSettlesWhatWasAcknowledgedBeforeIt) {
+  make_ready();
+  std::string bytes;
+  for (std::uint16_t id = 1; id <= SubscriberSession::kSettleAfter; ++id) bytes += publish("a/1", "x", 1, id);
+  ASSERT_TRUE(receive(bytes));
+  EXPECT_TRUE(written().ends_with("\x40\x02\x00\x40\xc0\x00"s));
+  EXPECT_FALSE(session_.has_unsettled());
+  ASSERT_TRUE(receive(publish("a/1", "x", 1, 900) + publish("a/1", "qos 0", 0, 0)));
+  EXPECT_TRUE(session_.has_unsettled());
+  EXPECT_EQ(written(), "\x40\x02\x03\x84"s);
+  EXPECT_TRUE(recorder_.settled.empty());
+  ASSERT_TRUE(receive("\xd0\x00"s));
+  ASSERT_EQ(recorder_.settled.size(), 1u);
+  EXPECT_EQ(recorder_.settled[0].first.size(), SubscriberSession::kSettleAfter);
+  EXPECT_EQ(recorder_.settled[0].second, 1);  // one call so far
+  session_.ping();
+  EXPECT_EQ(written(), "\xc0\x00"s);
+  ASSERT_TRUE(receive("\xd0\x00\xd0\x00"s));  // and one too many
+  ASSERT_EQ(recorder_.settled.size(), 2u);
+  EXPECT_EQ(recorder_.settled[1].first, std::vector<std::uint16_t>{900});
 }
 
 TEST_F(SubscriberSessionTest, WhatIsRetainedIsAcknowledgedAndNoReading) {

@@ -20,7 +20,7 @@ class FormerBootTest : public testing::Test {
 
   void start(const std::string& boot_id) {
     end();
-    intake_ = Intake::open({folder_ / "intake", false, 1000, boot_id}).value();
+    intake_ = Intake::open({folder_ / "intake", false, boot_id}).value();
     buffer_ = FlashBuffer::open({flash_folder_ / "flash"}).value();
     uplink_ = std::make_unique<test::ModelUplink>(cluster_);
     forwarder_ = std::make_unique<Forwarder>(ForwarderOptions{}, routes_, *intake_, *buffer_, *uplink_, clock_,
@@ -134,7 +134,7 @@ TEST_F(FormerBootTest, ACrashBetweenTheNewEpochAndItsBindingLeavesTheReadingsWit
   start("one");
   seal_and_offer("0");
   end();
-  intake_ = Intake::open({folder_ / "intake", false, 1000, "two"}).value();
+  intake_ = Intake::open({folder_ / "intake", false, "two"}).value();
   buffer_ = FlashBuffer::open({flash_folder_ / "flash"}).value();
   ASSERT_TRUE(intake_->is_of_former_boot());
   ASSERT_TRUE(intake_->unbind());

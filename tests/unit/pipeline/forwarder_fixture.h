@@ -24,7 +24,7 @@ class ForwarderTest : public testing::Test {
 
   void start() {
     crash();
-    auto intake = Intake::open({intake_folder_ / "intake", false, 1000});
+    auto intake = Intake::open({intake_folder_ / "intake", false});
     ASSERT_TRUE(intake) << intake.error().message;
     intake_ = std::move(*intake);
     auto buffer = FlashBuffer::open({flash_folder_ / "flash"});

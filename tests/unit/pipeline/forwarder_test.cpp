@@ -169,7 +169,7 @@ TEST_F(ForwarderTest, AnIntakeOfAnotherDataFolderIsRefusedOnlyIfItHoldsReadings)
   {
     auto other = FlashBuffer::open({flash}).value();  // one that has been used
   }
-  auto intake = Intake::open({intake_folder_ / "intake", false, 1000}).value();
+  auto intake = Intake::open({intake_folder_ / "intake", false}).value();
   auto buffer = FlashBuffer::open({flash}).value();
   test::ModelUplink uplink(cluster_);
   {

@@ -88,7 +88,7 @@ class PipelineTest : public testing::Test {
   GatewayMetrics metrics_{registry_};
   RouteTable routes_ = RouteTable::make({parse_route("+ -> readings").value()}).value();
   test::ModelCluster cluster_;
-  std::unique_ptr<Intake> intake_ = Intake::open({intake_folder_ / "intake", false, 100}).value();
+  std::unique_ptr<Intake> intake_ = Intake::open({intake_folder_ / "intake", false}).value();
   std::unique_ptr<FlashBuffer> buffer_ = FlashBuffer::open({flash_folder_ / "flash"}).value();
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<AnsweringUplink> uplink_;

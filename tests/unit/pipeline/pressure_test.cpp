@@ -29,7 +29,7 @@ class PressureTest : public testing::Test {
   MetricsRegistry registry_;
   GatewayMetrics metrics_{registry_};
   RouteTable routes_ = RouteTable::make({parse_route("sensors/+/+ -> readings").value()}).value();
-  std::unique_ptr<Intake> intake_ = Intake::open({intake_folder_ / "intake", false, 100}).value();
+  std::unique_ptr<Intake> intake_ = Intake::open({intake_folder_ / "intake", false}).value();
   std::unique_ptr<FlashBuffer> buffer_ = FlashBuffer::open({flash_folder_ / "flash"}).value();
   std::vector<bool> changes_;
 };

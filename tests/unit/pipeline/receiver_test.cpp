@@ -22,7 +22,7 @@ class ReceiverTest : public testing::Test {
   MetricsRegistry registry_;
   GatewayMetrics metrics_{registry_};
   RouteTable routes_ = RouteTable::make({parse_route("sensors/+/+ -> readings").value()}).value();
-  std::unique_ptr<Intake> intake_ = Intake::open({folder_ / "intake", false, 100}).value();
+  std::unique_ptr<Intake> intake_ = Intake::open({folder_ / "intake", false}).value();
   test::TempFolder flash_folder_;
   std::unique_ptr<FlashBuffer> buffer_ = FlashBuffer::open({flash_folder_ / "flash"}).value();
   Pressure pressure_{{}, *intake_, *buffer_, metrics_.mqtt_paused, [](bool) {}};
