@@ -24,6 +24,9 @@ add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtu
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # -fpch-preprocess lets ccache see through a precompiled header.
   add_compile_options(-fpch-preprocess -Wno-missing-field-initializers)
+  if(CMAKE_UNITY_BUILD)
+    add_compile_options(-Wno-subobject-linkage)  # would hold for a header, and all looks like one
+  endif()
 else()
   add_compile_options(-Wno-missing-field-initializers -Wthread-safety)
   # Asio 1.22 does not see that clang with libstdc++ has coroutines.

@@ -13,7 +13,6 @@
 namespace tributary {
 namespace {
 
-constexpr Duration kPoll = std::chrono::milliseconds(250);  // how soon a stop signal is noticed
 
 class Consumption {
  public:
@@ -100,7 +99,7 @@ void Consumption::drop_finished() {
 Result<> Consumption::run() {
   RETURN_IF_ERROR(assign());
   while (!ends_.empty() && !enough() && !io_.stop.requested()) {
-    ASSIGN_OR_RETURN(const auto batches, consumer_.poll(kPoll));
+    ASSIGN_OR_RETURN(const auto batches, consumer_.poll(kStopPoll));
     for (const auto& batch : batches) RETURN_IF_ERROR(print(batch));
     RETURN_IF_ERROR(io_.output.flush());
     drop_finished();

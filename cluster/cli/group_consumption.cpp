@@ -11,7 +11,6 @@
 namespace tributary {
 namespace {
 
-constexpr Duration kPoll = std::chrono::milliseconds(250);  // how soon a stop signal is noticed
 
 class GroupConsumption {
  public:
@@ -100,7 +99,7 @@ Result<> GroupConsumption::run() {
   ASSIGN_OR_RETURN(auto chosen, options());
   ASSIGN_OR_RETURN(consumer_, GroupConsumer::create(client_, std::move(chosen)));
   while (!io_.stop.requested()) {
-    ASSIGN_OR_RETURN(const auto batches, consumer_->poll(kPoll));
+    ASSIGN_OR_RETURN(const auto batches, consumer_->poll(kStopPoll));
     next_.clear();
     for (const auto& batch : batches) RETURN_IF_ERROR(print(batch));
     RETURN_IF_ERROR(io_.output.flush());

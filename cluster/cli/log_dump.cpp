@@ -10,7 +10,6 @@
 namespace tributary {
 namespace {
 
-constexpr std::size_t kDecompressedBytesMax = 256u << 20;
 
 /// The folder of a segment is named after its partition; "segment-0" stands for one that is not.
 TopicPartition partition_of_path(const std::string& path) {
@@ -90,7 +89,7 @@ std::string Dump::verdict_of(const BatchHeader& header) {
   if (header.base_offset < expected_)
     return fmt::format("offset {} comes again or out of order, {} was next", header.base_offset, expected_);
   if (!flags_.records) return "ok";
-  auto reader = RecordReader::open(batch_, kDecompressedBytesMax, decompressor_);
+  auto reader = RecordReader::open(batch_, kPrintedBatchBytesMax, decompressor_);
   if (!reader) return reader.error().message;
   RecordView record;
   for (;;) {
@@ -101,7 +100,7 @@ std::string Dump::verdict_of(const BatchHeader& header) {
 }
 
 Result<> Dump::print_records(const BatchHeader& header) {
-  auto reader = RecordReader::open(batch_, kDecompressedBytesMax, decompressor_);
+  auto reader = RecordReader::open(batch_, kPrintedBatchBytesMax, decompressor_);
   if (!reader || header.control()) return {};
   RecordView record;
   std::string text;

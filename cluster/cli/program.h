@@ -11,6 +11,9 @@
 
 namespace tributary {
 
+/// How soon a stop signal is noticed by a command that consumes.
+inline constexpr Duration kStopPoll = std::chrono::milliseconds(250);
+
 /// Where a command reads and writes, and what ends it early.
 struct CommandIo {
   int input = 0;

@@ -2,6 +2,7 @@
 
 #include "cluster/cli/consume_command.h"
 #include "cluster/cli/ledger_check.h"
+#include "cluster/cli/record_printer.h"
 #include "cluster/cli/text.h"
 #include "cluster/client/consumer.h"
 #include "common/config/settings.h"
@@ -10,8 +11,6 @@
 namespace tributary {
 namespace {
 
-constexpr std::size_t kDecompressedBytesMax = 256u << 20;
-constexpr Duration kPoll = std::chrono::milliseconds(250);
 
 Result<> read_partition(ClusterClient& client, const TopicPartition& partition, Offset from, Offset to,
                         LedgerCheck& check, const ClusterFlags& cluster, const CommandIo& io) {
@@ -20,10 +19,10 @@ Result<> read_partition(ClusterClient& client, const TopicPartition& partition, 
   Decompressor decompressor;
   while (consumer.position(partition) < to) {
     if (io.stop.requested()) return fail(Errc::kUnavailable, "stopped before the end of the topic: nothing is verified");
-    ASSIGN_OR_RETURN(const auto batches, consumer.poll(kPoll));
+    ASSIGN_OR_RETURN(const auto batches, consumer.poll(kStopPoll));
     for (const auto& batch : batches) {
       Result<> observed;
-      RETURN_IF_ERROR(for_each_record(batch, decompressor, kDecompressedBytesMax, [&](const RecordView& record) {
+      RETURN_IF_ERROR(for_each_record(batch, decompressor, kPrintedBatchBytesMax, [&](const RecordView& record) {
         if (record.offset >= to) return false;
         observed = check.observe(partition, record.offset, record.value.value_or(ByteView{}));
         return observed.has_value();

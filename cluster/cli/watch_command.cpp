@@ -10,6 +10,7 @@
 
 #include "cluster/cli/consume_command.h"
 #include "cluster/cli/latency_window.h"
+#include "cluster/cli/record_printer.h"
 #include "cluster/cli/start_text.h"
 #include "cluster/cli/text.h"
 #include "cluster/cli/watch_view.h"
@@ -22,7 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kDecompressedBytesMax = 256u << 20;
 constexpr std::size_t kLastReadings = 5;
 constexpr std::size_t kHistorySeconds = 60;
 constexpr std::size_t kShownBytesMax = 200;  // of a payload
@@ -130,7 +130,7 @@ Result<> Watch::consume() {
   ASSIGN_OR_RETURN(const auto batches, consumer_.poll(kPoll));
   if (!batches.empty()) frame_.trouble.clear();
   for (const auto& batch : batches) {
-    RETURN_IF_ERROR(for_each_record(batch, decompressor_, kDecompressedBytesMax, [&](const RecordView& record) {
+    RETURN_IF_ERROR(for_each_record(batch, decompressor_, kPrintedBatchBytesMax, [&](const RecordView& record) {
       note(record);
       const bool last_of_batch = record.offset == batch.header.last_offset();
       if (!last_of_batch) return true;

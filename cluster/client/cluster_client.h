@@ -38,7 +38,10 @@ struct TopicInfo {
   std::vector<PartitionInfo> partitions;  // by rising index
 };
 
-/// Now plus `duration`, on the monotonic clock.
+/// The monotonic clock, by which deadlines go.
+[[nodiscard]] MonoTime now();
+
+/// Now plus `duration`.
 [[nodiscard]] MonoTime deadline_in(Duration duration);
 
 /// What a broker's error code means as an Error: kNotFound for unknown topics, kAlreadyExists,

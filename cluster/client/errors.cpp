@@ -40,7 +40,9 @@ tl::unexpected<Error> fail_code(std::string_view what, ErrorCode code,
   return fail(errc_of(code), fmt::format("{}: {}", what, code));
 }
 
-MonoTime deadline_in(Duration duration) { return system_clock().mono_now() + duration; }
+MonoTime now() { return system_clock().mono_now(); }
+
+MonoTime deadline_in(Duration duration) { return now() + duration; }
 
 Duration backoff(int attempt, Duration min, Duration max) {
   const auto ceiling = std::min<Duration>(max, min * (1l << std::clamp(attempt, 0, 20)));

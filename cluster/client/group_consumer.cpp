@@ -18,8 +18,6 @@ constexpr Duration kLeaveAtTheEnd = std::chrono::seconds(1);
 
 using Phase = Membership::Phase;
 
-MonoTime now() { return system_clock().mono_now(); }
-
 GroupSessionOptions session_options(const GroupConsumerOptions& options) {
   GroupSessionOptions session;
   session.group = options.group;

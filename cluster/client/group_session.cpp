@@ -19,8 +19,6 @@ constexpr Duration kLongestWait = std::chrono::minutes(1);
 constexpr std::size_t kAnswerBytesMax = 32u << 20;
 constexpr std::size_t kTroublesMax = 100;  // that nobody has taken
 
-MonoTime now() { return system_clock().mono_now(); }
-
 std::int32_t milliseconds(Duration duration) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(ms, 0, INT32_MAX));

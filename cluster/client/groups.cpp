@@ -98,7 +98,7 @@ Result<std::vector<GroupSummary>> groups_of(ClusterClient& client, BrokerId id,
   return groups;
 }
 
-Result<GroupInfo> info_of(const std::string& asked, const DescribeGroupsResponse& response) {
+Result<GroupInfo> group_info_of(const std::string& asked, const DescribeGroupsResponse& response) {
   if (response.groups.size() != 1 || response.groups.front().group_id != asked)
     return fail(Errc::kCorrupt, fmt::format("group {}: the broker's answer does not speak of it", asked));
   const auto& group = response.groups.front();
@@ -153,7 +153,7 @@ Result<GroupInfo> describe_group(ClusterClient& client, const std::string& group
     DescribeGroupsRequest request;
     request.groups = {group};
     ASSIGN_OR_RETURN(const auto answer, coordinator.call(request, limit));
-    return info_of(group, answer.response);
+    return group_info_of(group, answer.response);
   });
 }
 

@@ -13,10 +13,10 @@
 namespace tributary {
 namespace {
 
-using Request = IncrementalAlterConfigsRequest;
-using Response = IncrementalAlterConfigsResponse;
-
 class AlterConfigsOperation final : public std::enable_shared_from_this<AlterConfigsOperation> {
+  using Request = IncrementalAlterConfigsRequest;
+  using Response = IncrementalAlterConfigsResponse;
+
  public:
   AlterConfigsOperation(CallPtr call, Request request) : call_(std::move(call)), request_(std::move(request)) {}
 
@@ -107,7 +107,7 @@ class AlterConfigsOperation final : public std::enable_shared_from_this<AlterCon
 }  // namespace
 
 void handle_incremental_alter_configs(CallPtr call) {
-  auto request = call->decode<Request>();
+  auto request = call->decode<IncrementalAlterConfigsRequest>();
   if (!request) return;
   std::make_shared<AlterConfigsOperation>(std::move(call), *std::move(request))->run();
 }

@@ -12,7 +12,7 @@
 namespace tributary {
 namespace {
 
-constexpr auto kTimeoutMax = std::chrono::minutes(10);
+constexpr auto kDeleteTimeoutMax = std::chrono::minutes(10);
 
 class DeleteRecordsOperation final : public std::enable_shared_from_this<DeleteRecordsOperation> {
  public:
@@ -28,7 +28,7 @@ class DeleteRecordsOperation final : public std::enable_shared_from_this<DeleteR
         slots_.push_back({found ? found->partition(wanted.index) : nullptr, wanted.offset, {}});
     }
     const auto timeout = std::clamp<Duration>(std::chrono::milliseconds(request_.timeout_ms),
-                                              std::chrono::milliseconds(0), kTimeoutMax);
+                                              std::chrono::milliseconds(0), kDeleteTimeoutMax);
     outstanding_.store(slots_.size() + 1, std::memory_order_relaxed);
     for (auto& slot : slots_) {
       if (!slot.partition) {

@@ -12,10 +12,10 @@
 namespace tributary {
 namespace {
 
-using Request = DescribeLogDirsRequest;
-using Response = DescribeLogDirsResponse;
-
 class LogDirsOperation final : public std::enable_shared_from_this<LogDirsOperation> {
+  using Request = DescribeLogDirsRequest;
+  using Response = DescribeLogDirsResponse;
+
  public:
   LogDirsOperation(CallPtr call, Request request) : call_(std::move(call)), request_(std::move(request)) {}
 
@@ -79,7 +79,7 @@ class LogDirsOperation final : public std::enable_shared_from_this<LogDirsOperat
 }  // namespace
 
 void handle_describe_log_dirs(CallPtr call) {
-  auto request = call->decode<Request>();
+  auto request = call->decode<DescribeLogDirsRequest>();
   if (!request) return;
   std::make_shared<LogDirsOperation>(std::move(call), *std::move(request))->run();
 }

@@ -10,10 +10,10 @@
 namespace tributary {
 namespace {
 
-using Request = OffsetForLeaderEpochRequest;
-using Response = OffsetForLeaderEpochResponse;
-
 class EpochEndOperation final : public std::enable_shared_from_this<EpochEndOperation> {
+  using Request = OffsetForLeaderEpochRequest;
+  using Response = OffsetForLeaderEpochResponse;
+
  public:
   EpochEndOperation(CallPtr call, Request request) : call_(std::move(call)), request_(std::move(request)) {}
 
@@ -81,7 +81,7 @@ class EpochEndOperation final : public std::enable_shared_from_this<EpochEndOper
 }  // namespace
 
 void handle_offset_for_leader_epoch(CallPtr call) {
-  auto request = call->decode<Request>();
+  auto request = call->decode<OffsetForLeaderEpochRequest>();
   if (!request) return;
   std::make_shared<EpochEndOperation>(std::move(call), *std::move(request))->run();
 }

@@ -119,7 +119,7 @@ std::vector<OffsetFetchResponse::Topic> refused_topics(const FetchTopics& asked,
   return topics;
 }
 
-struct FetchOperation {
+struct OffsetFetchOperation {
   OffsetFetchResponse response;
   std::size_t outstanding = 0;
   ErrorCode first_error = ErrorCode::kNone;
@@ -158,7 +158,7 @@ void handle_offset_fetch(CallPtr call) {
   for (const auto& group : request->groups) {
     if (seen.insert(group.group_id).second) groups.push_back(group);
   }
-  auto operation = std::make_shared<FetchOperation>();
+  auto operation = std::make_shared<OffsetFetchOperation>();
   operation->outstanding = groups.size();
   operation->response.groups.resize(groups.size());
   if (groups.empty()) return call->reply(operation->response, ErrorCode::kNone);

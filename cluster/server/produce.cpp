@@ -14,7 +14,7 @@
 namespace tributary {
 namespace {
 
-constexpr auto kTimeoutMax = std::chrono::minutes(10);
+constexpr auto kProduceTimeoutMax = std::chrono::minutes(10);
 constexpr std::int16_t kFirstVersionWithZstd = 7;
 
 class ProduceOperation final : public AppendObserver, public std::enable_shared_from_this<ProduceOperation> {
@@ -92,7 +92,7 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
 
   void append(std::uint32_t slot) {
     const auto timeout = std::clamp<Duration>(std::chrono::milliseconds(request_.timeout_ms),
-                                              std::chrono::milliseconds(0), kTimeoutMax);
+                                              std::chrono::milliseconds(0), kProduceTimeoutMax);
     slots_[slot].partition->append(slots_[slot].records, request_.acks == ProduceRequest::kAcksAll, timeout,
                                    shared_from_this(), slot);
   }

@@ -6,7 +6,7 @@
 namespace tributary {
 namespace {
 
-constexpr std::string_view kVersion = "0";
+constexpr std::string_view kCheckpointVersion = "0";
 
 tl::unexpected<Error> bad_line(std::size_t line, std::string_view what) {
   return fail(Errc::kCorrupt, fmt::format("line {}: {}", line, what));
@@ -35,8 +35,8 @@ Result<std::vector<std::string_view>> entry_lines(std::string_view text) {
   auto lines = split(text, '\n');
   if (!lines.empty() && lines.back().empty()) lines.pop_back();
   if (lines.empty()) return bad_line(1, "the version is missing");
-  if (lines[0] != kVersion)
-    return fail(Errc::kUnsupported, fmt::format("version \"{}\" instead of {}", lines[0], kVersion));
+  if (lines[0] != kCheckpointVersion)
+    return fail(Errc::kUnsupported, fmt::format("version \"{}\" instead of {}", lines[0], kCheckpointVersion));
   const auto count = lines.size() < 2 ? std::nullopt : parse_integer<std::uint64_t>(lines[1]);
   if (!count) return bad_line(2, "the number of entries is missing");
   lines.erase(lines.begin(), lines.begin() + 2);
@@ -46,7 +46,7 @@ Result<std::vector<std::string_view>> entry_lines(std::string_view text) {
 }
 
 std::string render(std::size_t count, const std::string& entries) {
-  return fmt::format("{}\n{}\n{}", kVersion, count, entries);
+  return fmt::format("{}\n{}\n{}", kCheckpointVersion, count, entries);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 namespace tributary {
 namespace {
 
-constexpr std::int16_t kVersion = 1;
+constexpr std::int16_t kSnapshotVersion = 1;
 constexpr std::size_t kCrcPosition = 2;
 constexpr std::size_t kCrcStart = 6;
 constexpr std::size_t kKafkaEntryBytes = 46;
@@ -102,7 +102,7 @@ Bytes encode_producer_snapshot(const ProducerStates& states) {
   const auto entries = states.sorted();
   Bytes bytes;
   ByteWriter writer(bytes);
-  writer.i16(kVersion);
+  writer.i16(kSnapshotVersion);
   writer.u32(0);
   writer.i32(static_cast<std::int32_t>(entries.size()));
   for (const auto& [id, entry] : entries) {
@@ -131,8 +131,8 @@ Result<> decode_producer_snapshot(ByteView bytes, Offset end_offset, ProducerSta
   const auto version = reader.i16();
   const auto crc = reader.u32();
   if (!reader.ok()) return fail(Errc::kCorrupt, "less than a header");
-  if (version != kVersion)
-    return fail(Errc::kUnsupported, fmt::format("version {} instead of {}", version, kVersion));
+  if (version != kSnapshotVersion)
+    return fail(Errc::kUnsupported, fmt::format("version {} instead of {}", version, kSnapshotVersion));
   if (crc != crc32c(bytes.subspan(kCrcStart))) return fail(Errc::kCorrupt, "the CRC does not match");
   ASSIGN_OR_RETURN(const auto entries, read_entries(reader, end_offset));
   for (const auto& [id, entry] : entries) states.restore(id, entry);

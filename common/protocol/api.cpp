@@ -7,13 +7,13 @@ namespace {
 
 constexpr std::int16_t kNeverFlexible = -1;
 
-struct Row {
+struct ApiRow {
   ApiKey api;
   std::string_view name;
   std::int16_t first_flexible;
 };
 
-constexpr Row kRows[] = {
+constexpr ApiRow kApis[] = {
     {ApiKey::kProduce, "Produce", 9},
     {ApiKey::kFetch, "Fetch", 12},
     {ApiKey::kListOffsets, "ListOffsets", 6},
@@ -95,11 +95,11 @@ constexpr Row kRows[] = {
     {ApiKey::kShareFetch, "ShareFetch", 0},
     {ApiKey::kShareAcknowledge, "ShareAcknowledge", 0},
 };
-static_assert(std::ranges::is_sorted(kRows, {}, &Row::api));
+static_assert(std::ranges::is_sorted(kApis, {}, &ApiRow::api));
 
-const Row* find(ApiKey api) {
-  const auto* row = std::ranges::lower_bound(kRows, api, {}, &Row::api);
-  return row != std::end(kRows) && row->api == api ? row : nullptr;
+const ApiRow* find(ApiKey api) {
+  const auto* row = std::ranges::lower_bound(kApis, api, {}, &ApiRow::api);
+  return row != std::end(kApis) && row->api == api ? row : nullptr;
 }
 
 }  // namespace

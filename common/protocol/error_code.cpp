@@ -6,13 +6,13 @@
 namespace tributary {
 namespace {
 
-struct Row {
+struct ErrorRow {
   ErrorCode code;
   std::string_view name;
   bool retriable;
 };
 
-constexpr Row kRows[] = {
+constexpr ErrorRow kErrors[] = {
     {ErrorCode::kUnknownServerError, "UNKNOWN_SERVER_ERROR", false},
     {ErrorCode::kNone, "NONE", false},
     {ErrorCode::kOffsetOutOfRange, "OFFSET_OUT_OF_RANGE", false},
@@ -143,11 +143,11 @@ constexpr Row kRows[] = {
     {ErrorCode::kVoterNotFound, "VOTER_NOT_FOUND", false},
     {ErrorCode::kInvalidRegularExpression, "INVALID_REGULAR_EXPRESSION", false},
 };
-static_assert(std::ranges::is_sorted(kRows, {}, &Row::code));
+static_assert(std::ranges::is_sorted(kErrors, {}, &ErrorRow::code));
 
-const Row* find(ErrorCode code) {
-  const auto* row = std::ranges::lower_bound(kRows, code, {}, &Row::code);
-  return row != std::end(kRows) && row->code == code ? row : nullptr;
+const ErrorRow* find(ErrorCode code) {
+  const auto* row = std::ranges::lower_bound(kErrors, code, {}, &ErrorRow::code);
+  return row != std::end(kErrors) && row->code == code ? row : nullptr;
 }
 
 }  // namespace

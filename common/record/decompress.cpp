@@ -13,7 +13,7 @@
 namespace tributary {
 namespace {
 
-tl::unexpected<Error> corrupt(std::string_view codec, std::string_view what) {
+tl::unexpected<Error> corrupt_frame(std::string_view codec, std::string_view what) {
   return fail(Errc::kCorrupt, fmt::format("{} data: {}", codec, what));
 }
 tl::unexpected<Error> too_large(std::string_view codec, std::size_t bytes_max) {
@@ -81,14 +81,14 @@ Result<> inflate_all(z_stream& stream, std::size_t bytes_max, GrowingBuffer& out
     if (status == Z_STREAM_END) {
       // RFC 1952 allows several members, one after the other.
       if (stream.avail_in == 0) return {};
-      if (inflateReset(&stream) != Z_OK) return corrupt("gzip", "cannot start the next member");
+      if (inflateReset(&stream) != Z_OK) return corrupt_frame("gzip", "cannot start the next member");
       continue;
     }
     if (status == Z_BUF_ERROR && stream.avail_in == 0 && stream.avail_out > 0)
-      return corrupt("gzip", "truncated");
+      return corrupt_frame("gzip", "truncated");
     if (status != Z_OK && status != Z_BUF_ERROR)
-      return corrupt("gzip", stream.msg != nullptr ? stream.msg : zError(status));
-    if (status == Z_OK && produced == 0 && stream.avail_in == 0) return corrupt("gzip", "truncated");
+      return corrupt_frame("gzip", stream.msg != nullptr ? stream.msg : zError(status));
+    if (status == Z_OK && produced == 0 && stream.avail_in == 0) return corrupt_frame("gzip", "truncated");
   }
 }
 
@@ -110,15 +110,15 @@ Result<> append_snappy_block(ByteView block, std::size_t bytes_max, GrowingBuffe
   const auto* const data = reinterpret_cast<const char*>(block.data());
   std::size_t size = 0;
   if (!snappy::GetUncompressedLength(data, block.size(), &size))
-    return corrupt("snappy", "no length in front of a block");
+    return corrupt_frame("snappy", "no length in front of a block");
   if (size > bytes_max - out.view().size()) return too_large("snappy", bytes_max);
   // The densest element, a copy of 64 bytes, takes 3: a longer claim is a lie, and not allocated for.
-  if (size > block.size() * 22) return corrupt("snappy", "the claimed length is impossible");
+  if (size > block.size() * 22) return corrupt_frame("snappy", "the claimed length is impossible");
   while (out.free_size() < size) {
     if (!out.grow()) return too_large("snappy", bytes_max);
   }
   if (!snappy::RawUncompress(data, block.size(), reinterpret_cast<char*>(out.free_data())))
-    return corrupt("snappy", "malformed block");
+    return corrupt_frame("snappy", "malformed block");
   out.commit(size);
   return {};
 }
@@ -132,12 +132,12 @@ Result<ByteView> decompress_snappy(ByteView input, std::size_t bytes_max, Growin
     RETURN_IF_ERROR(append_snappy_block(input, bytes_max, out));
     return out.view();
   }
-  if (input.size() < kXerialHeaderSize) return corrupt("snappy", "truncated xerial header");
+  if (input.size() < kXerialHeaderSize) return corrupt_frame("snappy", "truncated xerial header");
   ByteReader reader(input.subspan(kXerialHeaderSize));
   while (reader.remaining() > 0) {
     const auto size = reader.u32();
     const auto block = reader.bytes(size);
-    if (!reader.ok()) return corrupt("snappy", "truncated xerial block");
+    if (!reader.ok()) return corrupt_frame("snappy", "truncated xerial block");
     RETURN_IF_ERROR(append_snappy_block(block, bytes_max, out));
   }
   return out.view();
@@ -151,12 +151,12 @@ Result<> lz4_all(LZ4F_dctx* context, ByteView input, std::size_t bytes_max, Grow
     std::size_t produced = full ? 1 : out.free_size(), consumed = input.size();
     const auto hint = LZ4F_decompress(context, full ? &overflow.byte : out.free_data(), &produced,
                                       input.data(), &consumed, nullptr);
-    if (LZ4F_isError(hint)) return corrupt("lz4", LZ4F_getErrorName(hint));
+    if (LZ4F_isError(hint)) return corrupt_frame("lz4", LZ4F_getErrorName(hint));
     if (full && produced > 0) return too_large("lz4", bytes_max);
     if (!full) out.commit(produced);
     input = input.subspan(consumed);
     frame_ended = hint == 0;
-    if (consumed == 0 && produced == 0 && !frame_ended) return corrupt("lz4", "truncated");
+    if (consumed == 0 && produced == 0 && !frame_ended) return corrupt_frame("lz4", "truncated");
   }
   return {};
 }
@@ -166,7 +166,7 @@ Result<ByteView> decompress_zstd(ZSTD_DCtx* context, ByteView input, std::size_t
   // In one call, and again from the start with a larger buffer: that needs no window buffer, so that
   // a header which claims a window of 128 MiB costs nothing.
   const auto claimed = ZSTD_getFrameContentSize(input.data(), input.size());
-  if (claimed == ZSTD_CONTENTSIZE_ERROR) return corrupt("zstd", "no frame");
+  if (claimed == ZSTD_CONTENTSIZE_ERROR) return corrupt_frame("zstd", "no frame");
   const std::size_t likely = std::max<std::size_t>(input.size() * 16, 65536);
   out.start(bytes_max, static_cast<std::size_t>(std::min<unsigned long long>(claimed, likely)));
   for (;;) {
@@ -177,7 +177,7 @@ Result<ByteView> decompress_zstd(ZSTD_DCtx* context, ByteView input, std::size_t
       return out.view();
     }
     if (ZSTD_getErrorCode(size) != ZSTD_error_dstSize_tooSmall)
-      return corrupt("zstd", ZSTD_getErrorName(size));
+      return corrupt_frame("zstd", ZSTD_getErrorName(size));
     if (!out.grow()) return too_large("zstd", bytes_max);
   }
 }

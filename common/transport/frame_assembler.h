@@ -13,6 +13,10 @@
 
 namespace tributary {
 
+/// The shortest frames there are, without their 4-byte length.
+inline constexpr std::size_t kRequestBytesMin = 8;  // api key, api version, correlation id
+inline constexpr std::size_t kAnswerBytesMin = 4;   // correlation id
+
 /// Cuts a stream into frames by their 4-byte lengths. Holds memory for bytes that have arrived, not for
 /// those that are announced: a frame's buffer starts at 64 KiB at most and doubles as it fills.
 class FrameAssembler {

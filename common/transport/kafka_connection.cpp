@@ -13,7 +13,6 @@
 namespace tributary {
 namespace {
 
-constexpr std::size_t kRequestBytesMin = 8;  // api key, api version, correlation id
 
 /// Frames up to this need no budget: Kafka's producers send 1 MiB of batches at most, unless told otherwise,
 /// and are not to wait for others' large ones.

@@ -27,9 +27,7 @@ namespace {
 using asio::ip::tcp;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-constexpr std::size_t kRequestBytesMin = 8;  // api key, api version, correlation id
-constexpr std::size_t kAnswerBytesMin = 4;   // correlation id
-constexpr std::size_t kScratchBytes = 64u << 10;
+constexpr std::size_t kReadBytes = 64u << 10;
 constexpr std::size_t kWriterBytes = 1u << 20;  // queued for the socket before more requests are taken
 
 /// All state but the constants and `connected_` belongs to the channel's thread.
@@ -201,7 +199,7 @@ asio::awaitable<void> KafkaTcpChannel::converse(std::shared_ptr<Session> session
 }
 
 asio::awaitable<void> KafkaTcpChannel::read_loop(std::shared_ptr<Session> session) {
-  std::vector<std::uint8_t> scratch(kScratchBytes);
+  std::vector<std::uint8_t> scratch(kReadBytes);
   while (!session->over) {
     std::error_code error;
     co_await session->socket.async_wait(tcp::socket::wait_read,

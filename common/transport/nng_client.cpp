@@ -9,6 +9,7 @@
 
 #include "common/base/check.h"
 #include "common/transport/client.h"
+#include "common/transport/frame_assembler.h"
 #include "common/transport/nng_link.h"
 #include "common/transport/nng_message.h"
 #include "common/transport/nng_pipe_stats.h"
@@ -16,7 +17,6 @@
 namespace tributary {
 namespace {
 
-constexpr std::size_t kAnswerBytesMin = 4;  // correlation id
 
 /// From the loss of a connection until its pipe must have been reaped, so that nng dials again.
 constexpr std::chrono::milliseconds kReapPatience{2'000};

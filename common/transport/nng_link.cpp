@@ -8,7 +8,7 @@
 namespace tributary {
 namespace {
 
-constexpr std::size_t kLostKept = 8;
+constexpr std::size_t kLostMessagesKept = 8;
 
 }  // namespace
 
@@ -75,7 +75,7 @@ void NngLink::pipe_changed(nng_pipe pipe, nng_pipe_ev event) {
 
 void NngLink::lose_pipe() {
   if (pipe_ != 0) lost_.push_back(std::exchange(pipe_, 0));
-  if (lost_.size() > kLostKept) lost_.erase(lost_.begin());
+  if (lost_.size() > kLostMessagesKept) lost_.erase(lost_.begin());
   connected_ = false;
 }
 

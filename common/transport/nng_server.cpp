@@ -8,6 +8,7 @@
 #include <future>
 
 #include "common/base/check.h"
+#include "common/transport/frame_assembler.h"
 #include "common/transport/nng_message.h"
 #include "common/transport/nng_pipe_stats.h"
 #include "common/transport/server.h"
@@ -15,10 +16,9 @@
 namespace tributary {
 namespace {
 
-constexpr std::size_t kRequestBytesMin = 8;  // api key, api version, correlation id
 constexpr std::chrono::milliseconds kRest{20};
-constexpr std::chrono::seconds kReapPatience{2};  // see nng_reaper_is_stuck
-constexpr std::size_t kLostKept = 32;
+constexpr std::chrono::seconds kPipeReapPatience{2};  // see nng_reaper_is_stuck
+constexpr std::size_t kLostPipesKept = 32;
 
 std::string text_of(const nng_sockaddr& address) {
   if (address.s_family != NNG_AF_INET) return "nng peer";
@@ -275,7 +275,7 @@ void NngServer::Impl::pipe_changed(nng_pipe pipe, nng_pipe_ev event_kind) {
     const std::lock_guard lock(mutex);
     if (pipes.erase(id) > 0) --stats.pipes_open;
     lost_pipes.emplace_back(std::chrono::steady_clock::now(), id);
-    if (lost_pipes.size() > kLostKept) lost_pipes.pop_front();
+    if (lost_pipes.size() > kLostPipesKept) lost_pipes.pop_front();
     return;
   }
   nng_sockaddr address{};
@@ -307,7 +307,7 @@ void NngServer::Impl::check_unread() {
 
 void NngServer::Impl::check_reaper() {
   std::vector<std::uint32_t> ids;
-  const auto limit = std::chrono::steady_clock::now() - kReapPatience;
+  const auto limit = std::chrono::steady_clock::now() - kPipeReapPatience;
   for (; !lost_pipes.empty() && lost_pipes.front().first < limit; lost_pipes.pop_front())
     ids.push_back(lost_pipes.front().second);
   if (stats.reaper_stuck || !nng_reaper_is_stuck(ids)) return;

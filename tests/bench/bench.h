@@ -1,6 +1,7 @@
 #pragma once
 // The benchmarks of tributary-bench, each against its limit.
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -27,6 +28,12 @@ Result<std::vector<Row>> kafka_fetch(const Options& options);      // (c)
 Result<std::vector<Row>> flash_writes(const Options& options);     // (d)
 Result<std::vector<Row>> memory(const Options& options);           // (e)
 Result<std::vector<Row>> latency(const Options& options);          // (f)
+
+using SteadyClock = std::chrono::steady_clock;
+
+[[nodiscard]] inline double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
 
 /// Says on standard error what goes on.
 void say(const std::string& what);

@@ -9,7 +9,7 @@
 namespace tributary::bench {
 namespace {
 
-constexpr int kInFlight = 8;
+constexpr int kProducesInFlight = 8;
 
 }  // namespace
 
@@ -24,10 +24,10 @@ Result<std::vector<Row>> durable_produce(const Options& options) {
   const double megabytes = static_cast<double>(batch.size()) * count / 1e6;
 
   std::vector<double> figures, limits, ratios, single_figures, single_ratios;
-  RETURN_IF_ERROR(produce(socket, "produce", batch, count / 10, kInFlight));  // warms up
+  RETURN_IF_ERROR(produce(socket, "produce", batch, count / 10, kProducesInFlight));  // warms up
   for (int run = 0; run < options.runs; ++run) {
     ASSIGN_OR_RETURN(const double raw, write_and_sync(broker.data() + "/raw.bench", batch, count));
-    ASSIGN_OR_RETURN(const double brokers, produce(socket, "produce", batch, count, kInFlight));
+    ASSIGN_OR_RETURN(const double brokers, produce(socket, "produce", batch, count, kProducesInFlight));
     limits.push_back(megabytes / raw);
     figures.push_back(megabytes / brokers);
     ratios.push_back(raw / brokers);
@@ -42,7 +42,7 @@ Result<std::vector<Row>> durable_produce(const Options& options) {
                            .measured = fmt::format("{:.1f} MB/s", median(figures)),
                            .limit = fmt::format("write+fdatasync {:.1f} MB/s", median(limits)),
                            .values = ratios, .want = Want::kAtLeast, .target = 0.70,
-                           .note = fmt::format("{} requests in flight", kInFlight)},
+                           .note = fmt::format("{} requests in flight", kProducesInFlight)},
                           {.figure = "(b) the same, one request at a time",
                            .measured = fmt::format("{:.1f} MB/s", median(single_figures)),
                            .limit = fmt::format("write+fdatasync {:.1f} MB/s", median(limits)),

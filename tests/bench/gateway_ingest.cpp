@@ -7,14 +7,8 @@
 namespace tributary::bench {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-
 constexpr int kDevices = 50;
 constexpr auto kDeadline = std::chrono::seconds(120);
-
-double seconds_since(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
 
 std::vector<std::string> subscriber(Pipeline& pipeline, std::vector<std::string> more) {
   std::vector<std::string> command{"mosquitto_sub", "-p", std::to_string(pipeline.mosquitto().port()), "-i", "limit",

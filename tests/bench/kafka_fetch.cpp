@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int16_t kFetchVersion = 11;
 constexpr std::int32_t kFetchBytes = 8 << 20;
-constexpr int kInFlight = 2;
+constexpr int kFetchesInFlight = 2;
 constexpr int kPasses = 4;  // over the topic, per run
 
 /// What the topic holds: the same batch again and again, so that the next offsets are known beforehand.
@@ -62,11 +62,11 @@ Result<> take(KafkaSocket& socket, const Layout& layout, Offset from, Bytes& buf
   return {};
 }
 
-/// Reads the topic from its start to its end, with kInFlight requests under way.
+/// Reads the topic from its start to its end, with kFetchesInFlight requests under way.
 Result<> read_topic(KafkaSocket& socket, const Layout& layout, Bytes& buffer) {
   Offset asked{0}, taken{0};
   for (int under_way = 0; taken < layout.end;) {
-    for (; under_way < kInFlight && asked < layout.end; ++under_way) {
+    for (; under_way < kFetchesInFlight && asked < layout.end; ++under_way) {
       RETURN_IF_ERROR(ask(socket, asked));
       asked = layout.after(asked);
     }
@@ -126,7 +126,7 @@ Result<std::vector<Row>> kafka_fetch(const Options& options) {
                            .measured = fmt::format("{} MB/s", grouped(median(figures))),
                            .limit = fmt::format("sendfile {} MB/s", grouped(median(limits))),
                            .values = ratios, .want = Want::kAtLeast, .target = 0.70,
-                           .note = fmt::format("{} MiB a request, {} in flight", kFetchBytes >> 20, kInFlight)}};
+                           .note = fmt::format("{} MiB a request, {} in flight", kFetchBytes >> 20, kFetchesInFlight)}};
 }
 
 }  // namespace tributary::bench

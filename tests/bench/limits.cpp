@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/bench/bench.h"
+
 namespace tributary::bench {
 namespace {
-
-using SteadyClock = std::chrono::steady_clock;
 
 class Descriptor {
  public:
@@ -26,10 +26,6 @@ class Descriptor {
  private:
   int value_;
 };
-
-double seconds_since(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
 
 Result<> send_files(const std::vector<std::string>& files, std::size_t chunk_bytes, int to) {
   for (const auto& path : files) {

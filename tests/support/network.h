@@ -1,6 +1,8 @@
 #pragma once
 // Loopback ports, HTTP and Prometheus metrics, as a test needs them.
 
+#include <netinet/in.h>
+
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -14,6 +16,9 @@ namespace tributary::test {
 /// A loopback TCP port that nobody listens on, below the range from which the kernel takes the local ports
 /// of connections (so that none of those can take it meanwhile). Not given twice by one process.
 [[nodiscard]] std::uint16_t free_port();
+
+/// 127.0.0.1 and the port.
+[[nodiscard]] sockaddr_in loopback(std::uint16_t port);
 
 /// Whether somebody accepts connections on this loopback port.
 [[nodiscard]] bool accepts_connections(std::uint16_t port);

@@ -20,14 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBufferedBytesMax = 1 << 20;  // one way of one connection; then reading stops
 
-sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
 struct Chunk {
   Clock::time_point due;
   std::string bytes;

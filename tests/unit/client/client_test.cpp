@@ -5,14 +5,16 @@
 #include "cluster/client/admin.h"
 #include "cluster/client/consumer.h"
 #include "cluster/client/producer.h"
+#include "tests/support/code_of.h"
+#include "tests/unit/client/partitions.h"
 #include "tests/unit/client/scripted_cluster.h"
 
 namespace tributary {
 namespace {
 
-using namespace std::chrono_literals;
+using test::code_of;
 
-const TopicPartition kFirst{"t", PartitionIndex(0)};
+using namespace std::chrono_literals;
 
 class Client : public testing::TestWithParam<Endpoint::Kind> {
  protected:
@@ -47,8 +49,6 @@ Bytes batch_of(const std::vector<std::string>& values, std::int64_t timestamp_ms
   for (const auto& value : values) builder.append(timestamp_ms, std::nullopt, as_bytes(value));
   return builder.finish({}).value();
 }
-Errc code_of(const auto& result) { return result ? Errc{-1} : result.error().code; }
-
 // ---- Endpoints and metadata --------------------------------------------------------------------------
 
 TEST(Endpoint, UrlsAreReadAndWritten) {

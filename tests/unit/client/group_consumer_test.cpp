@@ -8,6 +8,7 @@
 #include "cluster/client/groups.h"
 #include "common/record/batch_builder.h"
 #include "tests/support/eventually.h"
+#include "tests/unit/client/partitions.h"
 #include "tests/unit/client/scripted_cluster.h"
 
 namespace tributary {
@@ -15,8 +16,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::eventually;
-
-const TopicPartition kFirst{"t", PartitionIndex(0)}, kSecond{"t", PartitionIndex(1)};
 
 class GroupConsumerTest : public testing::TestWithParam<Endpoint::Kind> {
  protected:

@@ -3,14 +3,16 @@
 #include <gtest/gtest.h>
 
 #include "cluster/client/consumer_protocol.h"
+#include "tests/support/code_of.h"
+#include "tests/unit/client/partitions.h"
 #include "tests/unit/client/scripted_cluster.h"
 
 namespace tributary {
 namespace {
 
-using namespace std::chrono_literals;
+using test::code_of;
 
-const TopicPartition kFirst{"t", PartitionIndex(0)}, kSecond{"t", PartitionIndex(1)};
+using namespace std::chrono_literals;
 
 class Groups : public testing::TestWithParam<Endpoint::Kind> {
  protected:
@@ -30,8 +32,6 @@ class Groups : public testing::TestWithParam<Endpoint::Kind> {
 };
 INSTANTIATE_TEST_SUITE_P(Transports, Groups, testing::Values(Endpoint::Kind::kNng, Endpoint::Kind::kKafkaTcp),
                          [](const auto& kind) { return kind.param == Endpoint::Kind::kNng ? "Nng" : "KafkaTcp"; });
-
-Errc code_of(const auto& result) { return result ? Errc{-1} : result.error().code; }
 
 TEST_P(Groups, AreListedByIdAndState) {
   cluster_.set_group("b", with_member());

@@ -2,14 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/client/partitions.h"
+
 namespace tributary {
 namespace {
 
 using namespace std::chrono_literals;
 using Kind = Membership::Step::Kind;
 using Phase = Membership::Phase;
-
-const TopicPartition kFirst{"t", PartitionIndex(0)}, kSecond{"t", PartitionIndex(1)};
 
 /// A membership, a clock, and a coordinator that answers what the test says.
 class MembershipTest : public testing::Test {

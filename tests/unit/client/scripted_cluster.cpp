@@ -366,7 +366,7 @@ class ScriptedCluster::Node final : public RequestHandler {
   ScriptedCluster& cluster_;
   const int id_;
   std::uint16_t port_ = 0;
-  std::optional<Fault> fault_;  // of the request that is being handled
+  std::optional<ScriptedFault> fault_;  // of the request that is being handled
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   std::vector<std::shared_ptr<std::tuple<asio::steady_timer, Responder, Payload>>> waiting_;
@@ -387,11 +387,11 @@ void ScriptedCluster::add_topic(const std::string& name, int partitions) {
   const std::lock_guard lock(mutex_);
   topics_[name].resize(static_cast<std::size_t>(partitions));
 }
-void ScriptedCluster::inject(Fault fault) {
+void ScriptedCluster::inject(ScriptedFault fault) {
   const std::lock_guard lock(mutex_);
   faults_.push_back(fault);
 }
-std::optional<Fault> ScriptedCluster::fault_for(ApiKey api) {
+std::optional<ScriptedFault> ScriptedCluster::fault_for(ApiKey api) {
   for (auto& fault : faults_)
     if (fault.api == api && fault.times > 0) {
       --fault.times;

@@ -23,7 +23,7 @@
 namespace tributary {
 
 /// What befalls the next requests of one API.
-struct Fault {
+struct ScriptedFault {
   ApiKey api{};
   int times = 1;
   std::optional<ErrorCode> code;  // answered per partition (or for the whole request)
@@ -45,7 +45,7 @@ class ScriptedCluster {
 
   [[nodiscard]] std::string url(int broker = 0) const;
   void add_topic(const std::string& name, int partitions);
-  void inject(Fault fault);
+  void inject(ScriptedFault fault);
   void set_leader(const TopicPartition& partition, int broker);
   /// Records below are gone.
   void trim(const TopicPartition& partition, Offset start);
@@ -67,14 +67,14 @@ class ScriptedCluster {
 
  private:
   class Node;
-  std::optional<Fault> fault_for(ApiKey api);
+  std::optional<ScriptedFault> fault_for(ApiKey api);
 
   const Endpoint::Kind kind_;
   std::mutex mutex_;
   // under mutex_
   std::map<std::string, std::vector<ScriptedPartition>> topics_;
   std::map<std::string, std::string> altered_configs_;  // of whichever topic
-  std::vector<Fault> faults_;
+  std::vector<ScriptedFault> faults_;
   std::map<ApiKey, int> requests_;
   std::int64_t next_producer_id_ = 1000;
   ScriptedGroups groups_;

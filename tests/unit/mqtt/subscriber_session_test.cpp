@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::string_literals;
 
-class Recorder final : public MqttHandler {
+class SessionRecorder final : public MqttHandler {
  public:
   void on_messages(std::span<const MqttMessage> messages) override {
     calls.emplace_back();
@@ -56,7 +56,7 @@ class SubscriberSessionTest : public testing::Test {
   }
 
   const SubscriberOptions options_ = options();
-  Recorder recorder_;
+  SessionRecorder recorder_;
   SubscriberSession session_{options_, recorder_};
 };
 

@@ -5,10 +5,13 @@
 
 #include "common/bytes/crc32c.h"
 #include "common/bytes/writer.h"
+#include "tests/support/code_of.h"
 #include "tests/unit/record/records.h"
 
 namespace tributary {
 namespace {
+
+using test::code_of;
 
 /// Overwrites big-endian fields and repairs the CRC, so that only the check in question can fail.
 class Forged {
@@ -34,8 +37,6 @@ class Forged {
 };
 
 Bytes ten() { return batch_of(readings(10)); }
-Errc code_of(const auto& result) { return result ? Errc{-1} : result.error().code; }
-
 TEST(BatchHeader, TheFirst61BytesAreEnough) {
   const auto batch = ten();
   const auto header = parse_batch_header(ByteView(batch).first(kBatchHeaderSize));

@@ -7,10 +7,13 @@
 
 #include "common/bytes/writer.h"
 #include "common/env/random.h"
+#include "tests/support/code_of.h"
 #include "tests/unit/record/records.h"
 
 namespace tributary {
 namespace {
+
+using test::code_of;
 
 Bytes compressed(Compression codec, ByteView plain, std::optional<int> level = std::nullopt) {
   Compressor compressor;
@@ -25,8 +28,6 @@ Result<Bytes> decompressed(Compression codec, ByteView input, std::size_t bytes_
   ASSIGN_OR_RETURN(const auto view, decompressor.decompress(codec, input, bytes_max));
   return to_bytes(view);
 }
-
-Errc code_of(const auto& result) { return result ? Errc{-1} : result.error().code; }
 
 Bytes mixed(std::size_t size) {
   SeededRandom random(7);

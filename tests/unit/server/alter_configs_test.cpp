@@ -7,8 +7,7 @@
 namespace tributary::test {
 namespace {
 
-using Request = IncrementalAlterConfigsRequest;
-using Operation = Request::Operation;
+using Operation = IncrementalAlterConfigsRequest::Operation;
 using Source = DescribeConfigsResponse::Source;
 
 class AlterConfigsTest : public BrokerTest {
@@ -17,11 +16,11 @@ class AlterConfigsTest : public BrokerTest {
     start();
     create_topic("t", 2);
   }
-  IncrementalAlterConfigsResponse::Resource alter(std::vector<Request::Config> configs, bool validate_only = false) {
+  IncrementalAlterConfigsResponse::Resource alter(std::vector<IncrementalAlterConfigsRequest::Config> configs, bool validate_only = false) {
     return alter_resource({ConfigResourceType::kTopic, "t", std::move(configs)}, validate_only);
   }
-  IncrementalAlterConfigsResponse::Resource alter_resource(Request::Resource resource, bool validate_only = false) {
-    Request request;
+  IncrementalAlterConfigsResponse::Resource alter_resource(IncrementalAlterConfigsRequest::Resource resource, bool validate_only = false) {
+    IncrementalAlterConfigsRequest request;
     request.resources.push_back(std::move(resource));
     request.validate_only = validate_only;
     return ask(request)->resources.at(0);
@@ -29,12 +28,12 @@ class AlterConfigsTest : public BrokerTest {
   ErrorCode set(const std::string& name, const std::string& value) {
     return alter({{name, Operation::kSet, value}}).error_code;
   }
-  void expect_refused(Request::Resource resource, ErrorCode error, const std::string& said) {
+  void expect_refused(IncrementalAlterConfigsRequest::Resource resource, ErrorCode error, const std::string& said) {
     const auto answer = alter_resource(std::move(resource));
     EXPECT_EQ(answer.error_code, error) << answer.error_message.value_or("");
     EXPECT_NE(answer.error_message.value_or("").find(said), std::string::npos) << answer.error_message.value_or("");
   }
-  void expect_refused(std::vector<Request::Config> configs, ErrorCode error, const std::string& said) {
+  void expect_refused(std::vector<IncrementalAlterConfigsRequest::Config> configs, ErrorCode error, const std::string& said) {
     expect_refused({ConfigResourceType::kTopic, "t", std::move(configs)}, error, said);
   }
   DescribeConfigsResponse::Config described(const std::string& name) {
@@ -59,7 +58,7 @@ class AlterConfigsTest : public BrokerTest {
 
 TEST_F(AlterConfigsTest, AValueIsSetAndUnsetInEveryVersion) {
   for (std::int16_t version = 0; version <= 1; ++version) {
-    Request request;
+    IncrementalAlterConfigsRequest request;
     request.resources.push_back({ConfigResourceType::kTopic, "t", {{"segment.bytes", Operation::kSet, "4096"}}});
     const auto answer = ask(request, version);
     EXPECT_EQ(answer->resources.at(0).error_code, ErrorCode::kNone);
@@ -189,7 +188,7 @@ TEST_F(AlterConfigsTest, RefusalsNameWhatIsWrongAndChangeNothing) {
 }
 
 TEST_F(AlterConfigsTest, OnlyTopicsThatAreThereCanBeAltered) {
-  const std::vector<Request::Config> some{{"segment.bytes", Operation::kSet, "4096"}};
+  const std::vector<IncrementalAlterConfigsRequest::Config> some{{"segment.bytes", Operation::kSet, "4096"}};
   const auto topic = ConfigResourceType::kTopic;
   expect_refused({topic, "missing", some}, ErrorCode::kUnknownTopicOrPartition, "missing");
   expect_refused({topic, std::string(300, 'x'), some}, ErrorCode::kInvalidTopicException, "");
@@ -204,8 +203,8 @@ TEST_F(AlterConfigsTest, OnlyTopicsThatAreThereCanBeAltered) {
 
 TEST_F(AlterConfigsTest, EachResourceIsAnsweredForItself) {
   create_topic("u");
-  Request request;
-  const std::vector<Request::Config> some{{"segment.bytes", Operation::kSet, "4096"}};
+  IncrementalAlterConfigsRequest request;
+  const std::vector<IncrementalAlterConfigsRequest::Config> some{{"segment.bytes", Operation::kSet, "4096"}};
   const auto topic = ConfigResourceType::kTopic;
   request.resources = {{topic, "u", some}, {topic, "none", some}, {topic, "u", some}, {topic, "t", some}};
   const auto answer = ask(request);
@@ -214,7 +213,7 @@ TEST_F(AlterConfigsTest, EachResourceIsAnsweredForItself) {
   EXPECT_EQ(answer->resources[1].error_code, ErrorCode::kUnknownTopicOrPartition);
   EXPECT_EQ(answer->resources[2].error_code, ErrorCode::kInvalidRequest);
   EXPECT_EQ(answer->resources[3].error_code, ErrorCode::kNone);
-  EXPECT_TRUE(ask(Request{})->resources.empty());
+  EXPECT_TRUE(ask(IncrementalAlterConfigsRequest{})->resources.empty());
 }
 
 TEST_F(AlterConfigsTest, ListsTakeAndGiveItems) {

@@ -7,8 +7,6 @@
 namespace tributary::test {
 namespace {
 
-using Request = CreatePartitionsRequest;
-
 class CreatePartitionsTest : public BrokerTest {
  protected:
   void SetUp() override {
@@ -17,14 +15,14 @@ class CreatePartitionsTest : public BrokerTest {
     start();
     create_topic("t", 2);
   }
-  CreatePartitionsResponse::Topic grow(Request::Topic topic, bool validate_only = false) {
-    Request request;
+  CreatePartitionsResponse::Topic grow(CreatePartitionsRequest::Topic topic, bool validate_only = false) {
+    CreatePartitionsRequest request;
     request.topics.push_back(std::move(topic));
     request.validate_only = validate_only;
     return ask(request)->topics.at(0);
   }
   ErrorCode grow(const std::string& name, std::int32_t count) { return grow({name, count, std::nullopt}).error_code; }
-  void expect_refused(Request::Topic topic, ErrorCode error, const std::string& said) {
+  void expect_refused(CreatePartitionsRequest::Topic topic, ErrorCode error, const std::string& said) {
     const auto answer = grow(std::move(topic));
     EXPECT_EQ(answer.error_code, error) << answer.error_message.value_or("");
     EXPECT_NE(answer.error_message.value_or("").find(said), std::string::npos) << answer.error_message.value_or("");
@@ -40,7 +38,7 @@ class CreatePartitionsTest : public BrokerTest {
 TEST_F(CreatePartitionsTest, ATopicGrowsAndKeepsWhatItHas) {
   produce("t", 1, make_batch(5));
   for (std::int16_t version = 0; version <= 3; ++version) {
-    Request request;
+    CreatePartitionsRequest request;
     request.topics.push_back({"t", 3 + version, std::nullopt});
     EXPECT_EQ(ask(request, version)->topics.at(0).error_code, ErrorCode::kNone);
     EXPECT_EQ(partitions("t"), 3u + static_cast<std::size_t>(version));
@@ -86,12 +84,12 @@ TEST_F(CreatePartitionsTest, RefusalsNameWhatIsWrongAndChangeNothing) {
 }
 
 TEST_F(CreatePartitionsTest, AssignmentsMustFit) {
-  const Request::Assignment here{{BrokerId(1)}}, elsewhere{{BrokerId(9)}}, both{{BrokerId(1), BrokerId(9)}};
+  const CreatePartitionsRequest::Assignment here{{BrokerId(1)}}, elsewhere{{BrokerId(9)}}, both{{BrokerId(1), BrokerId(9)}};
   expect_refused({"t", 4, {{here}}}, ErrorCode::kInvalidReplicaAssignment, "2 new partitions, but 1");
   expect_refused({"t", 4, {{here, here, here}}}, ErrorCode::kInvalidReplicaAssignment, "3");
   expect_refused({"t", 4, {{here, elsewhere}}}, ErrorCode::kInvalidReplicaAssignment, "broker 1");
   expect_refused({"t", 4, {{both, here}}}, ErrorCode::kInvalidReplicaAssignment, "broker 1");
-  expect_refused({"t", 4, {std::vector<Request::Assignment>{}}}, ErrorCode::kInvalidReplicaAssignment, "0");
+  expect_refused({"t", 4, {std::vector<CreatePartitionsRequest::Assignment>{}}}, ErrorCode::kInvalidReplicaAssignment, "0");
   EXPECT_EQ(partitions("t"), 2u);
   EXPECT_EQ(grow({"t", 4, {{here, here}}}).error_code, ErrorCode::kNone);
   EXPECT_EQ(partitions("t"), 4u);
@@ -105,7 +103,7 @@ TEST_F(CreatePartitionsTest, ValidateOnlyCreatesNothing) {
 
 TEST_F(CreatePartitionsTest, EachTopicIsAnsweredForItself) {
   create_topic("u");
-  Request request;
+  CreatePartitionsRequest request;
   request.topics = {{"u", 2, std::nullopt}, {"none", 2, std::nullopt}, {"u", 3, std::nullopt}, {"t", 3, std::nullopt}};
   const auto answer = ask(request);
   ASSERT_EQ(answer->topics.size(), 4u);

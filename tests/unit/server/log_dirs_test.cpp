@@ -7,8 +7,6 @@
 namespace tributary::test {
 namespace {
 
-using Request = DescribeLogDirsRequest;
-
 class LogDirsTest : public BrokerTest {
  protected:
   void SetUp() override {
@@ -23,7 +21,7 @@ TEST_F(LogDirsTest, SizesAreThoseOfTheFiles) {
   produce("b", 1, batch);
   produce("b", 1, batch);
   for (std::int16_t version = 1; version <= 4; ++version) {
-    const auto answer = ask(Request{std::nullopt}, version);
+    const auto answer = ask(DescribeLogDirsRequest{std::nullopt}, version);
     EXPECT_EQ(answer->error_code, ErrorCode::kNone);
     ASSERT_EQ(answer->log_dirs.size(), 1u);
     const auto& dir = answer->log_dirs[0];
@@ -46,7 +44,7 @@ TEST_F(LogDirsTest, ClosedSegmentsCountAlsoAfterARestart) {
     if (clean) stop();
     else crash();
     start();
-    Request request;
+    DescribeLogDirsRequest request;
     request.topics = {{"c", {PartitionIndex(0)}}};
     EXPECT_EQ(ask(request)->log_dirs.at(0).topics.at(0).partitions.at(0).size_bytes,
               static_cast<std::int64_t>(5 * batch.size()));
@@ -54,21 +52,21 @@ TEST_F(LogDirsTest, ClosedSegmentsCountAlsoAfterARestart) {
 }
 
 TEST_F(LogDirsTest, OnlyWhatIsAskedForAndThereIsAnsweredOnce) {
-  Request request;
+  DescribeLogDirsRequest request;
   request.topics = {{"b", {PartitionIndex(1), PartitionIndex(7), PartitionIndex(1), PartitionIndex(-1)}},
                     {"none", {PartitionIndex(0)}}, {std::string(300, 'x'), {}}, {"\x01", {PartitionIndex(0)}},
                     {"b", {PartitionIndex(1)}}};
   const auto answer = ask(request);
   ASSERT_EQ(answer->log_dirs.at(0).topics.size(), 1u);
   EXPECT_EQ(answer->log_dirs[0].topics[0].partitions.size(), 1u);
-  EXPECT_TRUE(ask(Request{})->log_dirs.at(0).topics.empty());
+  EXPECT_TRUE(ask(DescribeLogDirsRequest{})->log_dirs.at(0).topics.empty());
 }
 
 TEST_F(LogDirsTest, AnOfflineLogIsLeftOut) {
   stop();
   ASSERT_TRUE(remove_recursively(posix_file_system(), options_.data + "/b-0"));
   start();
-  const auto answer = ask(Request{std::nullopt});
+  const auto answer = ask(DescribeLogDirsRequest{std::nullopt});
   ASSERT_EQ(answer->log_dirs.at(0).topics.size(), 2u);
   ASSERT_EQ(answer->log_dirs[0].topics[1].partitions.size(), 1u);
   EXPECT_EQ(answer->log_dirs[0].topics[1].partitions[0].index, PartitionIndex(1));

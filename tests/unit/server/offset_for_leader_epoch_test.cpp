@@ -7,7 +7,6 @@
 namespace tributary::test {
 namespace {
 
-using Request = OffsetForLeaderEpochRequest;
 using Partition = OffsetForLeaderEpochResponse::Partition;
 
 class OffsetForLeaderEpochTest : public BrokerTest {
@@ -18,7 +17,7 @@ class OffsetForLeaderEpochTest : public BrokerTest {
     produce("t", 1, make_batch(5));
   }
   Partition end_of(std::int32_t epoch, std::int32_t current = -1, std::int16_t version = 4) {
-    Request request;
+    OffsetForLeaderEpochRequest request;
     request.replica_id = kNoBroker;
     request.topics.push_back({"t", {{PartitionIndex(1), LeaderEpoch(current), LeaderEpoch(epoch)}}});
     return ask(request, version)->topics.at(0).partitions.at(0);
@@ -63,9 +62,9 @@ TEST_F(OffsetForLeaderEpochTest, AClientWithAnotherLeaderEpochIsFenced) {
 }
 
 TEST_F(OffsetForLeaderEpochTest, WhatIsNotThereIsUnknown) {
-  Request request;
+  OffsetForLeaderEpochRequest request;
   request.replica_id = kNoBroker;
-  const auto partition = [](std::int32_t index) { return Request::Partition{PartitionIndex(index), kNoLeaderEpoch, LeaderEpoch(0)}; };
+  const auto partition = [](std::int32_t index) { return OffsetForLeaderEpochRequest::Partition{PartitionIndex(index), kNoLeaderEpoch, LeaderEpoch(0)}; };
   request.topics = {{"none", {partition(0)}}, {"t", {partition(2), partition(0), partition(-1)}}, {std::string(300, 'x'), {partition(0)}},
                     {"\x01", {}}};
   const auto answer = ask(request);
@@ -75,7 +74,7 @@ TEST_F(OffsetForLeaderEpochTest, WhatIsNotThereIsUnknown) {
   EXPECT_EQ(answer->topics[1].partitions.at(1).end_offset, Offset(0));
   EXPECT_EQ(answer->topics[1].partitions.at(2).error_code, ErrorCode::kUnknownTopicOrPartition);
   EXPECT_EQ(answer->topics[2].partitions.at(0).error_code, ErrorCode::kUnknownTopicOrPartition);
-  EXPECT_TRUE(ask(Request{}, 2)->topics.empty());
+  EXPECT_TRUE(ask(OffsetForLeaderEpochRequest{}, 2)->topics.empty());
 }
 
 TEST_F(OffsetForLeaderEpochTest, AnOfflineLogSaysSo) {
