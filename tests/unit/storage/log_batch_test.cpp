@@ -255,6 +255,25 @@ TEST_F(LogBatchTest, TheSizeLimitHoldsForWhatIsStored) {
   Append({.value_bytes = 9'000, .compression = Compression::kZstd});
 }
 
+TEST_F(LogBatchTest, SegmentsAreClosedByTheSizeAndTheTimeThatAreStored) {
+  options_.config.compression = Compression::kNone;
+  options_.config.timestamp_type = TimestampType::kLogAppendTime;
+  options_.config.segment_bytes = 2'000;
+  options_.config.segment_ms = kHourMs;
+  Open();
+  const BatchSpec spec{.value_bytes = 1'200, .compression = Compression::kZstd};
+  Append(spec);
+  Append(spec);
+  EXPECT_EQ(log_->segment_count(), 2u);
+  EXPECT_EQ(Refusal({.value_bytes = 1'990, .compression = Compression::kZstd}), Errc::kTooLarge);  // segment.bytes
+  Append({.timestamp_ms = now_ + 10 * kHourMs});
+  Append({.timestamp_ms = 1});
+  EXPECT_EQ(log_->segment_count(), 2u);
+  clock_.advance(std::chrono::hours(2));
+  Append({.timestamp_ms = 1});
+  EXPECT_EQ(log_->segment_count(), 3u);
+}
+
 TEST_F(LogBatchTest, WhatDoesNotDecompressIsNotCompressedAnew) {
   auto garbage = batch({.count = 5, .value_bytes = 400, .compression = Compression::kGzip});
   for (auto byte = garbage.begin() + kBatchHeaderSize; byte != garbage.end(); ++byte) *byte ^= 0x5a;
