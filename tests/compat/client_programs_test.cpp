@@ -5,11 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 
+#include "tests/compat/fetched_program.h"
 #include "tests/support/programs.h"
 #include "tests/support/temp_folder.h"
 
@@ -17,11 +15,6 @@ namespace tributary::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::string env_or(const char* name, const std::string& otherwise) {
-  const char* given = std::getenv(name);
-  return given ? given : otherwise;
-}
 
 struct ClientProgram {
   std::string name;                              // of the folder in tests/compat/clients
@@ -64,59 +57,27 @@ const ClientProgram kPrograms[] = {
 
 class ClientPrograms : public testing::TestWithParam<ClientProgram> {
  protected:
-  /// Copies the program to where it is kept, and fetches what it needs. Why not, if that cannot be had.
-  std::string fetch() {
-    const auto source = std::filesystem::path(env_or("TRIBUTARY_SOURCE", ".")) / "tests/compat/clients" / GetParam().name;
-    const auto kept = env_or("TRIBUTARY_CLIENTS", env_or("TRIBUTARY_BIN", ".") + "/../clients") + "/" + GetParam().name;
-    dir_ = std::filesystem::absolute(kept).lexically_normal();
-    std::filesystem::create_directories(dir_);
-    for (const auto& entry : std::filesystem::directory_iterator(source)) {
-      std::filesystem::copy_file(entry, std::filesystem::path(dir_) / entry.path().filename(),
-                                 std::filesystem::copy_options::overwrite_existing);
-    }
-    const auto& command = GetParam().fetch;
-    const auto done = run(filled(command), 240s);
-    if (done.exit_code == 0) return "";
-    return fmt::format("{}: exit code {} {}", command.front(), done.exit_code, (done.errors + done.output).substr(0, 500));
-  }
-
-  std::string filled(std::string text) const {
-    for (auto at = text.find("{dir}"); at != std::string::npos; at = text.find("{dir}")) text.replace(at, 5, dir_);
-    return text;
-  }
-  std::vector<std::string> filled(std::vector<std::string> texts) const {
-    for (auto& text : texts) text = filled(text);
-    return texts;
-  }
-
-  void keep_results(const std::string& output) const {
-    if (const auto folder = env_or("TRIBUTARY_COMPAT_RESULTS", ""); !folder.empty()) {
-      std::filesystem::create_directories(folder);
-      std::ofstream(folder + "/" + GetParam().name + ".txt") << output;
-    }
-  }
-
-  std::string dir_;
+  FetchedProgram program_{GetParam().name};
   TempFolder folder_;
   Broker broker_{folder_ / "broker"};
 };
 
 TEST_P(ClientPrograms, DoesAllThatItsProgramAsks) {
-  if (const auto why_not = fetch(); !why_not.empty()) {
-    keep_results("skipped " + why_not.substr(0, why_not.find('\n')) + "\n");
+  if (const auto why_not = program_.fetch(GetParam().fetch); !why_not.empty()) {
+    program_.keep_results("skipped " + why_not.substr(0, why_not.find('\n')) + "\n");
     GTEST_SKIP() << why_not;
   }
   if (const auto& build = GetParam().build; !build.empty()) {
-    const auto built = run(filled(build), 240s);
+    const auto built = run(program_.filled(build), 240s);
     ASSERT_EQ(built.exit_code, 0) << built.errors << built.output;
   }
   ASSERT_TRUE(broker_.start_ready()) << broker_.log();
-  auto command = filled(GetParam().command);
+  auto command = program_.filled(GetParam().command);
   command.push_back(fmt::format("127.0.0.1:{}", broker_.kafka_port()));
   auto env = GetParam().env;
-  for (auto& [name, value] : env) value = filled(value);
+  for (auto& [name, value] : env) value = program_.filled(value);
   const auto done = run(command, 240s, env);
-  keep_results(done.output);
+  program_.keep_results(done.output);
   EXPECT_EQ(done.exit_code, 0) << done.output << done.errors << broker_.log();
   std::istringstream lines(done.output);
   int passed = 0;
