@@ -1,14 +1,19 @@
 // Clients that others wrote, each driven by a program of its own in tests/compat/clients. They are no Debian
 // packages: a client whose registry or runtime is not there is skipped, with the reason. What is fetched is kept in
-// $TRIBUTARY_CLIENTS, or in the build folder. With TRIBUTARY_COMPAT_RESULTS each leaves its results in a file there.
+// $TRIBUTARY_CLIENTS, or in the build folder. With TRIBUTARY_COMPAT_RESULTS each leaves its results in a file there; with
+// TRIBUTARY_COMPAT_RECORD the requests that each sends, for tests/compat/golden.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "tests/compat/fetched_program.h"
+#include "tests/compat/frame_recorder.h"
 #include "tests/support/programs.h"
+#include "tests/support/tcp_proxy.h"
 #include "tests/support/temp_folder.h"
 
 namespace tributary::test {
@@ -25,6 +30,7 @@ struct ClientProgram {
 };
 
 const ClientProgram kPrograms[] = {
+    {"kcat", {"kcat", "-V"}, {}, {"sh", "{dir}/client.sh"}, {}},
     {"java",
      {"mvn", "-q", "-B", "-f", "{dir}/pom.xml", "dependency:copy-dependencies", "-DoutputDirectory={dir}/jars"},
      {"javac", "-cp", "{dir}/jars/*", "-d", "{dir}/classes", "{dir}/Client.java"},
@@ -71,13 +77,26 @@ TEST_P(ClientPrograms, DoesAllThatItsProgramAsks) {
     const auto built = run(program_.filled(build), 240s);
     ASSERT_EQ(built.exit_code, 0) << built.errors << built.output;
   }
+  const auto recordings = env_or("TRIBUTARY_COMPAT_RECORD", "");
+  FrameRecorder recorder;
+  std::optional<TcpProxy> proxy;
+  auto port = broker_.kafka_port();
+  if (!recordings.empty()) {
+    proxy.emplace(port).watch_clients([&](auto connection, auto bytes) { recorder.take(connection, bytes); });
+    port = proxy->port();
+    broker_.extra_args = {"--advertised-kafka-port", std::to_string(port)};
+  }
   ASSERT_TRUE(broker_.start_ready()) << broker_.log();
   auto command = program_.filled(GetParam().command);
-  command.push_back(fmt::format("127.0.0.1:{}", broker_.kafka_port()));
+  command.push_back(fmt::format("127.0.0.1:{}", port));
   auto env = GetParam().env;
   for (auto& [name, value] : env) value = program_.filled(value);
   const auto done = run(command, 240s, env);
   program_.keep_results(done.output);
+  if (proxy) {
+    std::filesystem::create_directories(recordings);
+    std::ofstream(recordings + "/" + GetParam().name + ".txt") << recorder.text();
+  }
   EXPECT_EQ(done.exit_code, 0) << done.output << done.errors << broker_.log();
   std::istringstream lines(done.output);
   int passed = 0;
