@@ -148,6 +148,8 @@ class Log {
   [[nodiscard]] LeaderEpoch leader_epoch() const;
   [[nodiscard]] std::uint64_t size_bytes() const;
   [[nodiscard]] std::size_t segment_count() const;
+  /// Of whom it has batches, or had: newest states.
+  [[nodiscard]] const ProducerStates& producers() const { return *producers_; }
   [[nodiscard]] const RecoveryReport& recovery() const { return recovery_; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
   /// Why the log is offline; nothing while it is online.
