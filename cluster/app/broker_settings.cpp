@@ -47,7 +47,7 @@ void BrokerSettings::declare_listeners() {
 void BrokerSettings::declare_topics() {
   settings_.add("auto_create_topics", options_.auto_create_topics, "Create a topic when a client asks for it");
   settings_.add("num_partitions", options_.num_partitions, "Partitions of a topic that is created without saying").range(1, 1'000);
-  settings_.add("partitions_max", options_.partitions_max, "Partitions of this broker; each has at least three open files")
+  settings_.add("partitions_max", options_.partitions_max, "Partitions of this broker; each has an open file")
       .range(1, 100'000);
 }
 

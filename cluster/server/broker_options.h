@@ -44,7 +44,7 @@ struct BrokerOptions {
   std::int32_t partitions_per_topic_max = 1'000;
   std::int32_t offsets_topic_partitions = 50;  // of __consumer_offsets, at its creation
   GroupOptions groups;                         // but for offsets_partitions
-  std::int32_t partitions_max = 4'000;  // of the broker: each has at least three open files
+  std::int32_t partitions_max = 10'000;  // of the broker: each has an open file
 
   // Defaults of topics' configurations.
   FlushMode flush = FlushMode::kAlways;
