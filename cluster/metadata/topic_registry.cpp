@@ -92,16 +92,21 @@ auto list_into(MetadataStore::Done<std::vector<T>> done, Result<T> (*read)(const
   };
 }
 
+/// The first producer id that no block has taken. `entry` is that of kProducerIdsKey, if there is one.
+Result<std::int64_t> first_untaken(const std::optional<MetadataEntry>& entry) {
+  if (!entry) return 0;
+  ASSIGN_OR_RETURN(const auto next,
+                   parse(*entry, [](const json& value) { return value.at("next").get<std::int64_t>(); }));
+  if (next < 0) return corrupt(*entry, "a negative producer id");
+  return next;
+}
+
 void take_block(MetadataStore& store, MetadataStore::Done<ProducerIdBlock> done) {
   store.get(kProducerIdsKey, [&store, done = std::move(done)](Result<std::optional<MetadataEntry>> entry) {
     if (!entry) return done(tl::unexpected<Error>(std::move(entry).error()));
-    std::int64_t next = 0;
-    if (*entry) {
-      auto parsed = parse(**entry, [](const json& value) { return value.at("next").get<std::int64_t>(); });
-      if (!parsed) return done(tl::unexpected<Error>(std::move(parsed).error()));
-      next = *parsed;
-      if (next < 0) return done(corrupt(**entry, "a negative producer id"));
-    }
+    const auto untaken = first_untaken(*entry);
+    if (!untaken) return done(tl::unexpected<Error>(untaken.error()));
+    const auto next = *untaken;
     if (next > kProducerIdMax - kProducerIdBlockSize)
       return done(fail(Errc::kNoSpace, "all producer ids have been handed out"));
     auto value = json{{"format", kFormat}, {"next", next + kProducerIdBlockSize}}.dump();
@@ -261,6 +266,13 @@ void TopicRegistry::forget_removed(Uuid id, Done<bool> done) {
                   if (committed || committed.error().code == Errc::kNotFound) return done(true);
                   done(tl::unexpected<Error>(std::move(committed).error()));
                 });
+}
+
+void TopicRegistry::next_producer_id(Done<ProducerId> done) {
+  store_.get(kProducerIdsKey, [done = std::move(done)](Result<std::optional<MetadataEntry>> entry) {
+    if (!entry) return done(tl::unexpected<Error>(std::move(entry).error()));
+    done(first_untaken(*entry).map([](std::int64_t next) { return ProducerId(next); }));
+  });
 }
 
 void TopicRegistry::take_producer_ids(Done<ProducerIdBlock> done) { take_block(store_, std::move(done)); }

@@ -108,6 +108,9 @@ class TopicRegistry {
   /// The folders are gone, durably.
   void forget_removed(Uuid id, Done<bool> done);
 
+  /// From this one on no producer id was given yet.
+  void next_producer_id(Done<ProducerId> done);
+
   /// Ids that nobody was given before or will be given again, also after a crash: what is not used of
   /// a block is lost.
   void take_producer_ids(Done<ProducerIdBlock> done);

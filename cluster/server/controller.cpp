@@ -9,6 +9,7 @@
 #include "cluster/server/error_mapping.h"
 #include "cluster/server/internal_topics.h"
 #include "cluster/server/server_metrics.h"
+#include "cluster/storage/producer_states.h"
 #include "common/base/topic_name.h"
 #include "common/env/random.h"
 #include "common/telemetry/log.h"
@@ -62,7 +63,12 @@ Result<> Controller::open() {
     if (const auto undone = undo_growth(topic); !undone)
       log_error("controller", "cannot take back a growth that a crash cut short; the next growth tries again",
                 {{"topic", topic.name}, {"error", undone.error().message}});
+  ASSIGN_OR_RETURN(producer_ids_.first,
+                   await<ProducerId>([&](auto done) { registry_.next_producer_id(std::move(done)); }));
   ASSIGN_OR_RETURN(auto images, open_topics(topics));
+  if (!foreign_producers_.empty())
+    log_info("recovery", "the logs have producer ids that were not given here; they will not be",
+             {{"count", foreign_producers_.size()}});
   for (const auto& [name, image] : images) {
     const auto& topic = image->topic;
     const bool whole = std::ranges::all_of(image->partitions, [](const auto& p) { return p->is_open(); });
@@ -119,7 +125,10 @@ Result<ClusterImage::Topics> Controller::open_topics(const std::vector<Topic>& t
 std::shared_ptr<Partition> Controller::open_partition(const TopicImage& image, PartitionIndex index) {
   auto log = open_log(image.topic, index, image.settings);
   const TopicPartition name{image.topic.name, index};
-  if (log) log_recovery(name, (*log)->recovery());
+  if (log) {
+    log_recovery(name, (*log)->recovery());
+    note_foreign_producers(**log);
+  }
   return std::make_shared<Partition>(name, shard_of(image.topic, index), image.settings, services_, std::move(log));
 }
 
@@ -132,6 +141,13 @@ Result<std::unique_ptr<Log>> Controller::open_log(const Topic& topic, PartitionI
   if (log || log.error().code != Errc::kNotFound) return log;
   if (topic.ready) return fail(Errc::kNotFound, fmt::format("the folder {}/{} is missing", options_.data, partition));
   return directory_.create_log(partition, topic.id, settings.log);
+}
+
+void Controller::note_foreign_producers(const Log& log) {
+  const auto foreign = log.producers().ids_between(producer_ids_.first, ProducerId(kProducerIdMax));
+  if (foreign.empty()) return;
+  const std::scoped_lock lock(opening_mutex_);
+  foreign_producers_.insert(foreign.begin(), foreign.end());
 }
 
 Shard& Controller::shard_of(const Topic& topic, PartitionIndex index) const {
@@ -328,6 +344,7 @@ TopicOutcome Controller::delete_one(const TopicToDelete& wanted) {
   publish(std::make_shared<const ClusterImage>(std::move(topics)));
   for (const auto& partition : partitions) {
     partition->shard().run_and_wait([&] { partition->close(ErrorCode::kUnknownTopicOrPartition).reset(); });
+    services_.leave_files(partition->name());
     checkpointed_.erase(partition->name());
     services_.on_deleted(partition->name());
   }
@@ -345,14 +362,16 @@ void Controller::new_producer_id(Shard& home, Done<Result<ProducerId>> done) {
 }
 
 Result<ProducerId> Controller::next_producer_id() {
-  if (producer_ids_.count == 0) {
-    ASSIGN_OR_RETURN(producer_ids_,
-                     await<ProducerIdBlock>([&](auto done) { registry_.take_producer_ids(std::move(done)); }));
+  while (true) {
+    if (producer_ids_.count == 0) {
+      ASSIGN_OR_RETURN(producer_ids_,
+                       await<ProducerIdBlock>([&](auto done) { registry_.take_producer_ids(std::move(done)); }));
+    }
+    const auto id = producer_ids_.first;
+    ++producer_ids_.first;
+    --producer_ids_.count;
+    if (!foreign_producers_.contains(id)) return id;
   }
-  const auto id = producer_ids_.first;
-  ++producer_ids_.first;
-  --producer_ids_.count;
-  return id;
 }
 
 }  // namespace tributary

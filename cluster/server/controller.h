@@ -4,9 +4,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "cluster/metadata/topic_registry.h"
@@ -102,6 +104,7 @@ class Controller {
   [[nodiscard]] std::shared_ptr<Partition> open_partition(const TopicImage& image, PartitionIndex index);
   [[nodiscard]] Result<std::unique_ptr<Log>> open_log(const Topic& topic, PartitionIndex index,
                                                       const TopicSettings& settings);
+  void note_foreign_producers(const Log& log);
 
   [[nodiscard]] TopicOutcome create_one(const NewTopic& wanted, bool validate_only);
   [[nodiscard]] TopicOutcome validate(const NewTopic& wanted, TopicSettings& settings) const;
@@ -139,6 +142,10 @@ class Controller {
   /// Folders found at the start that are not those of the topic of that name, if there is one: not opened.
   std::set<TopicPartition> foreign_folders_;
   ProducerIdBlock producer_ids_;
+  /// Ids in the logs that were not given here, and never are: another cluster wrote the log, or the metadata is older
+  /// than it. A new producer of that id would be taken for the old one, its batches for duplicates.
+  std::unordered_set<ProducerId> foreign_producers_;
+  std::mutex opening_mutex_;  // while several threads open: guards foreign_producers_
   std::map<TopicPartition, Offset> checkpointed_;
   std::unique_ptr<ShardTimer> checkpoint_timer_;
   std::vector<std::pair<std::shared_ptr<Partition>, std::unique_ptr<Log>>> closing_logs_;

@@ -92,6 +92,13 @@ void ProducerStates::forget_silent() {
   std::erase_if(entries_, [&](const auto& item) { return item.second.newest().last_offset < *kept; });
 }
 
+std::vector<ProducerId> ProducerStates::ids_between(ProducerId first, ProducerId last) const {
+  std::vector<ProducerId> ids;
+  for (const auto& [id, entry] : entries_)
+    if (first <= id && id <= last) ids.push_back(id);
+  return ids;
+}
+
 std::vector<std::pair<ProducerId, const ProducerEntry*>> ProducerStates::sorted() const {
   std::vector<std::pair<ProducerId, const ProducerEntry*>> result;
   result.reserve(entries_.size());

@@ -76,6 +76,8 @@ class ProducerStates {
   void clear() { entries_.clear(); }
 
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  /// In [first, last], in no order.
+  [[nodiscard]] std::vector<ProducerId> ids_between(ProducerId first, ProducerId last) const;
   /// By rising id.
   [[nodiscard]] std::vector<std::pair<ProducerId, const ProducerEntry*>> sorted() const;
 

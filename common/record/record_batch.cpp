@@ -67,6 +67,7 @@ Result<> check_producer_rules(const BatchHeader& header) {
     return corrupt("{} records, but the last offset delta is {}", header.record_count,
                    header.last_offset_delta);
   if (header.control()) return refused("control batches are the broker's to write");
+  if (header.delete_horizon_ms()) return refused("a delete horizon is the broker's to set");
   if (header.timestamp_type() != TimestampType::kCreateTime)
     return fail(Errc::kInvalidTimestamp, "record batch: log append time is the broker's to set");
   // Without a producer id the other two mean nothing: kafkajs sends 0.
@@ -88,6 +89,7 @@ Result<> check_records(ByteView batch, const BatchLimits& limits) {
   for (;;) {
     ASSIGN_OR_RETURN(const bool more, reader.next(record));
     if (!more) return {};
+    if (limits.keys_required && !record.key) return refused("a record without a key, which compaction needs");
   }
 }
 
@@ -137,7 +139,7 @@ Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits) {
   // A count that is not checked below would still be believed: offsets are counted by it.
   if (static_cast<std::size_t>(header.record_count) > limits.decompressed_bytes_max / kRecordBytesMin)
     return refused("{} records do not fit in {} bytes", header.record_count, limits.decompressed_bytes_max);
-  if (limits.record_check == RecordCheck::kAll ||
+  if (limits.record_check == RecordCheck::kAll || limits.keys_required ||
       (limits.record_check == RecordCheck::kIfUncompressed &&
        header.compression() == Compression::kNone))
     RETURN_IF_ERROR(check_records(batch, limits));

@@ -1,27 +1,25 @@
 // Clients that others wrote, each driven by a program of its own in tests/compat/clients. They are no Debian
 // packages: a client whose registry or runtime is not there is skipped, with the reason. What is fetched is kept in
-// $TRIBUTARY_CLIENTS, or in the build folder. With TRIBUTARY_COMPAT_RESULTS each leaves its results in a file there.
+// $TRIBUTARY_CLIENTS, or in the build folder. With TRIBUTARY_COMPAT_RESULTS each leaves its results in a file there; with
+// TRIBUTARY_COMPAT_RECORD the requests that each sends, for tests/compat/golden.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "tests/compat/fetched_program.h"
+#include "tests/compat/frame_recorder.h"
 #include "tests/support/programs.h"
+#include "tests/support/tcp_proxy.h"
 #include "tests/support/temp_folder.h"
 
 namespace tributary::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::string env_or(const char* name, const std::string& otherwise) {
-  const char* given = std::getenv(name);
-  return given ? given : otherwise;
-}
 
 struct ClientProgram {
   std::string name;                              // of the folder in tests/compat/clients
@@ -32,6 +30,7 @@ struct ClientProgram {
 };
 
 const ClientProgram kPrograms[] = {
+    {"kcat", {"kcat", "-V"}, {}, {"sh", "{dir}/client.sh"}, {}},
     {"java",
      {"mvn", "-q", "-B", "-f", "{dir}/pom.xml", "dependency:copy-dependencies", "-DoutputDirectory={dir}/jars"},
      {"javac", "-cp", "{dir}/jars/*", "-d", "{dir}/classes", "{dir}/Client.java"},
@@ -64,59 +63,40 @@ const ClientProgram kPrograms[] = {
 
 class ClientPrograms : public testing::TestWithParam<ClientProgram> {
  protected:
-  /// Copies the program to where it is kept, and fetches what it needs. Why not, if that cannot be had.
-  std::string fetch() {
-    const auto source = std::filesystem::path(env_or("TRIBUTARY_SOURCE", ".")) / "tests/compat/clients" / GetParam().name;
-    const auto kept = env_or("TRIBUTARY_CLIENTS", env_or("TRIBUTARY_BIN", ".") + "/../clients") + "/" + GetParam().name;
-    dir_ = std::filesystem::absolute(kept).lexically_normal();
-    std::filesystem::create_directories(dir_);
-    for (const auto& entry : std::filesystem::directory_iterator(source)) {
-      std::filesystem::copy_file(entry, std::filesystem::path(dir_) / entry.path().filename(),
-                                 std::filesystem::copy_options::overwrite_existing);
-    }
-    const auto& command = GetParam().fetch;
-    const auto done = run(filled(command), 240s);
-    if (done.exit_code == 0) return "";
-    return fmt::format("{}: exit code {} {}", command.front(), done.exit_code, (done.errors + done.output).substr(0, 500));
-  }
-
-  std::string filled(std::string text) const {
-    for (auto at = text.find("{dir}"); at != std::string::npos; at = text.find("{dir}")) text.replace(at, 5, dir_);
-    return text;
-  }
-  std::vector<std::string> filled(std::vector<std::string> texts) const {
-    for (auto& text : texts) text = filled(text);
-    return texts;
-  }
-
-  void keep_results(const std::string& output) const {
-    if (const auto folder = env_or("TRIBUTARY_COMPAT_RESULTS", ""); !folder.empty()) {
-      std::filesystem::create_directories(folder);
-      std::ofstream(folder + "/" + GetParam().name + ".txt") << output;
-    }
-  }
-
-  std::string dir_;
+  FetchedProgram program_{GetParam().name};
   TempFolder folder_;
   Broker broker_{folder_ / "broker"};
 };
 
 TEST_P(ClientPrograms, DoesAllThatItsProgramAsks) {
-  if (const auto why_not = fetch(); !why_not.empty()) {
-    keep_results("skipped " + why_not.substr(0, why_not.find('\n')) + "\n");
+  if (const auto why_not = program_.fetch(GetParam().fetch); !why_not.empty()) {
+    program_.keep_results("skipped " + why_not.substr(0, why_not.find('\n')) + "\n");
     GTEST_SKIP() << why_not;
   }
   if (const auto& build = GetParam().build; !build.empty()) {
-    const auto built = run(filled(build), 240s);
+    const auto built = run(program_.filled(build), 240s);
     ASSERT_EQ(built.exit_code, 0) << built.errors << built.output;
   }
+  const auto recordings = env_or("TRIBUTARY_COMPAT_RECORD", "");
+  FrameRecorder recorder;
+  std::optional<TcpProxy> proxy;
+  auto port = broker_.kafka_port();
+  if (!recordings.empty()) {
+    proxy.emplace(port).watch_clients([&](auto connection, auto bytes) { recorder.take(connection, bytes); });
+    port = proxy->port();
+    broker_.extra_args = {"--advertised-kafka-port", std::to_string(port)};
+  }
   ASSERT_TRUE(broker_.start_ready()) << broker_.log();
-  auto command = filled(GetParam().command);
-  command.push_back(fmt::format("127.0.0.1:{}", broker_.kafka_port()));
+  auto command = program_.filled(GetParam().command);
+  command.push_back(fmt::format("127.0.0.1:{}", port));
   auto env = GetParam().env;
-  for (auto& [name, value] : env) value = filled(value);
+  for (auto& [name, value] : env) value = program_.filled(value);
   const auto done = run(command, 240s, env);
-  keep_results(done.output);
+  program_.keep_results(done.output);
+  if (proxy) {
+    std::filesystem::create_directories(recordings);
+    std::ofstream(recordings + "/" + GetParam().name + ".txt") << recorder.text();
+  }
   EXPECT_EQ(done.exit_code, 0) << done.output << done.errors << broker_.log();
   std::istringstream lines(done.output);
   int passed = 0;

@@ -35,6 +35,7 @@ struct Way {
 };
 
 struct Connection {
+  std::uint64_t number = 0;
   Way ways[2];
   bool broken = false;
   bool forgotten = false;
@@ -61,6 +62,7 @@ struct TcpProxy::Impl {
   bool stopping = false, paused = false;
   std::chrono::milliseconds delay{0};
   std::uint64_t accepted = 0, bytes = 0;
+  Watcher watcher;
 
   explicit Impl(std::uint16_t target_port) : target(target_port) {
     open_listener();
@@ -116,13 +118,14 @@ struct TcpProxy::Impl {
     auto& connection = connections.emplace_back();
     connection.ways[0].from = connection.ways[1].to = client;
     connection.ways[0].to = connection.ways[1].from = server;
-    ++accepted;
+    connection.number = ++accepted;
   }
 
   void read_some(Connection& connection, Way& way) {
     char buffer[65536];
     const auto got = ::recv(way.from, buffer, sizeof buffer, MSG_DONTWAIT);
     if (got > 0) {
+      if (watcher && &way == &connection.ways[0]) watcher(connection.number, {buffer, static_cast<std::size_t>(got)});
       way.chunks.push_back({Clock::now() + delay, std::string(buffer, static_cast<std::size_t>(got))});
       way.buffered += static_cast<std::size_t>(got);
     } else if (got == 0) {
@@ -241,6 +244,9 @@ void TcpProxy::forget() {
 }
 void TcpProxy::set_delay(std::chrono::milliseconds delay) {
   impl_->change([&] { impl_->delay = delay; });
+}
+void TcpProxy::watch_clients(Watcher watcher) {
+  impl_->change([&] { impl_->watcher = std::move(watcher); });
 }
 std::size_t TcpProxy::connections() const {
   const std::lock_guard lock(impl_->mutex);

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string_view>
 
 namespace tributary::test {
 
@@ -30,6 +32,10 @@ class TcpProxy {
   void forget();
   /// Each byte arrives this much later, both ways.
   void set_delay(std::chrono::milliseconds delay);
+
+  /// Each piece that a client sends, with the number of its connection, on the proxy's thread.
+  using Watcher = std::function<void(std::uint64_t connection, std::string_view bytes)>;
+  void watch_clients(Watcher watcher);
 
   [[nodiscard]] std::size_t connections() const;       // open now
   [[nodiscard]] std::uint64_t accepted_total() const;

@@ -150,8 +150,10 @@ TEST_F(TopicRegistryTest, RemovingNeedsTheIdOfTheTopic) {
 TEST_F(TopicRegistryTest, ProducerIdsAreNeverHandedOutTwice) {
   std::set<std::int64_t> firsts;
   for (int i = 0; i < 5; ++i) {
+    const auto next = await<ProducerId>([&](auto done) { registry().next_producer_id(std::move(done)); });
     const auto block = await<ProducerIdBlock>([&](auto done) { registry().take_producer_ids(std::move(done)); });
     ASSERT_TRUE(block);
+    EXPECT_EQ(block->first, next);
     EXPECT_EQ(block->count, kProducerIdBlockSize);
     firsts.insert(block->first.value());
     if (i == 2) reopen();

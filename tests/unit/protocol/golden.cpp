@@ -1,6 +1,8 @@
 #include "tests/unit/protocol/golden.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -17,9 +19,13 @@ Bytes from_hex(const std::string& hex) {
   return out;
 }
 
-void load(const std::string& file, std::vector<Frame>& out) {
+std::string in_source_folder(const std::string& path) {
   const char* source = std::getenv("TRIBUTARY_SOURCE");
-  const std::string path = std::string(source ? source : ".") + "/tests/unit/protocol/golden/" + file;
+  return std::string(source ? source : ".") + "/" + path;
+}
+
+void load(const std::string& folder, const std::string& file, std::vector<Frame>& out) {
+  const std::string path = in_source_folder(folder) + "/" + file;
   std::ifstream in(path);
   CHECK(in.good(), "cannot open {}; run through ctest, or in the source folder", path);
   for (std::string line; std::getline(in, line);) {
@@ -50,7 +56,22 @@ std::string Frame::title() const { return fmt::format("{}: {} v{} {}", file, mes
 const std::vector<Frame>& frames() {
   static const auto all = [] {
     std::vector<Frame> out;
-    for (const char* file : {"franz_go.txt", "kafka_python.txt", "librdkafka.txt"}) load(file, out);
+    for (const char* file : {"franz_go.txt", "kafka_python.txt", "librdkafka.txt"})
+      load("tests/unit/protocol/golden", file, out);
+    return out;
+  }();
+  return all;
+}
+
+const std::vector<Frame>& recorded_frames() {
+  static const auto all = [] {
+    const std::string folder = "tests/compat/golden";
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(in_source_folder(folder)))
+      if (entry.path().extension() == ".txt") files.push_back(entry.path().filename());
+    std::sort(files.begin(), files.end());
+    std::vector<Frame> out;
+    for (const auto& file : files) load(folder, file, out);
     return out;
   }();
   return all;

@@ -24,6 +24,8 @@ struct Frame {
 
 /// All frames of all files.
 [[nodiscard]] const std::vector<Frame>& frames();
+/// What clients sent to the broker: all frames of tests/compat/golden.
+[[nodiscard]] const std::vector<Frame>& recorded_frames();
 /// The one with all fields set that kafka-python made.
 [[nodiscard]] const Frame& filled(std::string_view message, std::int16_t version);
 /// The one with kmsg's defaults, which are null where null is allowed.

@@ -71,6 +71,16 @@ TEST_F(IdempotenceTest, ProducerIdsAreNeverGivenTwice) {
   EXPECT_LT(seen.rbegin()->value(), 1 << 20);  // small: large ones are chosen by gateways
 }
 
+// Another cluster gave them: its partition was moved here. Or the metadata is older than the logs.
+TEST_F(IdempotenceTest, ProducerIdsThatALogKnowsAreNotGiven) {
+  for (const std::int64_t id : {0, 1, 3}) produce("t", 0, make_batch(2, {id, 0, 0}));
+  restart();
+  std::vector<ProducerId> given;
+  for (int i = 0; i < 3; ++i) given.push_back(new_producer_id());
+  EXPECT_EQ(given, (std::vector{ProducerId(2), ProducerId(4), ProducerId(5)}));
+  EXPECT_EQ(produce("t", 0, make_batch(2, {given.front().value(), 0, 0})).base_offset, Offset(6));
+}
+
 TEST_F(IdempotenceTest, EveryVersionOfInitProducerIdIsServed) {
   for (std::int16_t version = 0; version <= 4; ++version)
     EXPECT_EQ(ask(InitProducerIdRequest{}, version)->error_code, ErrorCode::kNone);

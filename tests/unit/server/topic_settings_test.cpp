@@ -46,10 +46,11 @@ TEST(TopicSettingsTest, TheFlushModeIsADefaultOfFlushMessages) {
 TEST(TopicSettingsTest, WhatWouldNotWorkIsRefusedByName) {
   const auto defaults = topic_defaults({});
   const std::pair<const char*, const char*> refused[] = {
-      {"retention.ms", "-2"}, {"retention.bytes", "1GiB"}, {"cleanup.policy", "compact"}, {"message.timestamp.type", "logappendtime"},
-      {"message.timestamp.type", ""}, {"message.timestamp.before.max.ms", "-1"}, {"message.timestamp.after.max.ms", "1h"},
-      {"compression.type", "none"}, {"compression.type", "zstd,gzip"}, {"min.insync.replicas", "0"},
-      {"min.insync.replicas", "2147483648"}, {"segment.bytes", "0"}, {"segment.bytes", "2147483648"},
+      {"retention.ms", "-2"}, {"retention.bytes", "1GiB"}, {"cleanup.policy", "compress"}, {"cleanup.policy", ""}, {"cleanup.policy", "compact,,delete"},
+      {"min.cleanable.dirty.ratio", "1.1"}, {"min.cleanable.dirty.ratio", "half"}, {"delete.retention.ms", "-1"},
+      {"message.timestamp.type", "logappendtime"}, {"message.timestamp.type", ""}, {"message.timestamp.before.max.ms", "-1"},
+      {"message.timestamp.after.max.ms", "1h"}, {"compression.type", "none"}, {"compression.type", "zstd,gzip"},
+      {"min.insync.replicas", "0"}, {"min.insync.replicas", "2147483648"}, {"segment.bytes", "0"}, {"segment.bytes", "2147483648"},
       {"segment.bytes", ""}, {"segment.bytes", "1k"}, {"segment.bytes", " 4096"}, {"flush.messages", "0"}, {"", ""}};
   for (const auto& [name, value] : refused) {
     const auto settings = resolve_topic_settings(defaults, {{name, value}});

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <mutex>
+
 #include "common/telemetry/http_server.h"
 #include "common/telemetry/metrics.h"
 #include "tests/support/tcp_proxy.h"
@@ -29,6 +32,23 @@ TEST_F(TcpProxyTest, BytesPassBothWays) {
   EXPECT_EQ(value(), 5.0);
   EXPECT_EQ(proxy_->accepted_total(), 1u);
   EXPECT_GT(proxy_->bytes_total(), 50u);
+}
+
+TEST_F(TcpProxyTest, AWatcherSeesWhatClientsSend) {
+  std::mutex mutex;
+  std::map<std::uint64_t, std::string> sent;
+  proxy_->watch_clients([&](std::uint64_t connection, std::string_view bytes) {
+    const std::lock_guard lock(mutex);
+    sent[connection] += bytes;
+  });
+  EXPECT_EQ(value(), 5.0);
+  EXPECT_EQ(value(), 5.0);
+  proxy_->watch_clients({});
+  ASSERT_EQ(sent.size(), 2u);
+  for (const auto& [connection, bytes] : sent) {
+    EXPECT_TRUE(bytes.starts_with("GET /metrics ")) << bytes;
+    EXPECT_TRUE(bytes.ends_with("\r\n\r\n")) << bytes;
+  }
 }
 
 TEST_F(TcpProxyTest, RefusingEndsWithListening) {

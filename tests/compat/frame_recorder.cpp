@@ -1,0 +1,57 @@
+#include "tests/compat/frame_recorder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/bytes/bytes.h"
+#include "common/bytes/reader.h"
+#include "common/protocol/api.h"
+
+namespace tributary::test {
+namespace {
+
+constexpr std::size_t kLengthBytes = 4;
+
+std::string frame_hex(std::string_view bytes) {
+  std::string hex;
+  for (const char byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return hex;
+}
+
+}  // namespace
+
+void FrameRecorder::take(std::uint64_t connection, std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
+  auto& partial = partial_[connection];
+  partial += bytes;
+  while (partial.size() >= kLengthBytes) {
+    ByteReader reader(as_bytes(partial));
+    const auto end = kLengthBytes + static_cast<std::size_t>(reader.i32());
+    if (partial.size() < end) return;
+    take_frame(std::string_view(partial).substr(kLengthBytes, end - kLengthBytes));
+    partial.erase(0, end);
+  }
+}
+
+void FrameRecorder::take_frame(std::string_view frame) {
+  ByteReader reader(as_bytes(frame));
+  const auto api = reader.i16(), version = reader.i16();
+  auto& kept = kept_[{api, version}];
+  if (kept.shortest.empty() || frame.size() < kept.shortest.size()) kept.shortest = frame;
+  if (frame.size() > kKeptBytesMax || kept.frames.size() == kKeptMax) return;
+  const auto same_length = [&](const auto& other) { return other.size() == frame.size(); };
+  if (std::ranges::none_of(kept.frames, same_length)) kept.frames.emplace_back(frame);
+}
+
+std::string FrameRecorder::text() const {
+  const std::lock_guard lock(mutex_);
+  std::string lines;
+  for (const auto& [key, kept] : kept_) {
+    for (const auto& frame : kept.frames.empty() ? std::vector{kept.shortest} : kept.frames)
+      lines += fmt::format("{}Request {} sent {}\n", static_cast<ApiKey>(key.first), key.second, frame_hex(frame));
+  }
+  return lines;
+}
+
+}  // namespace tributary::test
