@@ -109,7 +109,7 @@ void declare_topic_commands(Settings& program, TopicFlags& flags) {
   offsets.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").range(0, 1'000'000)
       .default_text("all");
   offsets.flag_only("--json", flags.json, "One JSON object a line");
-  offsets.example("tributary topic offsets readings", "how many records each partition holds");
+  offsets.example("tributary topic offsets readings", "how many records each partition holds; fewer if it is compacted");
   offsets.example("tributary topic offsets readings --at 2026-07-01T12:00:00Z", "where that day's noon begins");
   offsets.example("tributary topic offsets readings --at max-timestamp --partition 0 --json");
   auto& alter = topic.command("alter", "Changes a topic's configuration, or gives it more partitions; with both, the "
