@@ -2,6 +2,7 @@
 // How a request reaches the shard that coordinates its group, and its answer the call's home.
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "cluster/server/call.h"
@@ -24,6 +25,25 @@ void ask_group(const CallPtr& call, std::string_view group_id, ShardGroups::Ask 
       call->home().run_on([call, answer, result = std::get<R>(std::move(result))]() mutable { answer(std::move(result)); });
     });
   });
+}
+
+/// As ask_group, for a join or sync: should the connection end, the coordinator is told.
+template <class R>
+void ask_group_watched(const CallPtr& call, const std::string& group_id, const std::string& member_id,
+                       ShardGroups::Ask ask, std::function<void(R)> answer) {
+  auto& groups = groups_of(*call, group_id);
+  const auto asked = std::make_shared<ReplyToken>();  // the groups' shard only, which is asked before it is told
+  call->watch_connection([&groups, group_id, member_id, asked] {
+    groups.shard().run_on(
+        [&groups, group_id, member_id, asked] { groups.connection_lost(group_id, member_id, *asked); });
+  });
+  ask_group<R>(
+      call, group_id,
+      [asked, ask = std::move(ask)](GroupCoordinator& coordinator, Moment now, ReplyToken token) {
+        *asked = token;
+        ask(coordinator, now, token);
+      },
+      std::move(answer));
 }
 
 /// Reads there, and runs `answer` with what was read at home.
