@@ -34,7 +34,7 @@ class Group;
 /// meanwhile a group that goes is Dead; a static member that comes back for other topics starts a rebalance, and a
 /// full group takes it back; a join or sync that its member has repeated is answered with REBALANCE_IN_PROGRESS,
 /// and the sync of a member that is removed with UNKNOWN_MEMBER_ID, where Kafka leaves them open; a dynamic member
-/// whose connection ends while it joins or syncs is removed at once, where Kafka counts it in (docs/decisions/009).
+/// whose connection ends while it joins or syncs is removed at once, where Kafka counts it in (docs/decisions/010).
 ///
 /// A seam: KIP-848's groups (ConsumerGroupHeartbeat) would live in the same partitions beside these, found by the
 /// same ids, with record keys of version 3 and up; a group id is of one kind at a time.
