@@ -226,6 +226,15 @@ void GroupCoordinator::appended(Moment now, AppendTicket ticket, ErrorCode error
   settle(owner->partition, owner->group_id, *found);
 }
 
+void GroupCoordinator::connection_lost(Moment now, const std::string& group_id, const std::string& member_id,
+                                       ReplyToken last) {
+  if (refusal(group_id, EmptyId::kRefused) != ErrorCode::kNone) return;
+  auto* found = slot(group_id);
+  if (found == nullptr) return;
+  found->group->connection_lost(now, member_id, last);
+  settle(group_id, *found);
+}
+
 void GroupCoordinator::topic_deleted(const std::string& topic) {
   for (const auto& [partition, group_id] : all_groups()) {
     auto& found = *slot(partition, group_id);

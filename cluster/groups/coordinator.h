@@ -33,7 +33,8 @@ class Group;
 /// Otherwise than in Kafka 3.x: a deletion is answered, and an offset gone, when its tombstone is durable, and
 /// meanwhile a group that goes is Dead; a static member that comes back for other topics starts a rebalance, and a
 /// full group takes it back; a join or sync that its member has repeated is answered with REBALANCE_IN_PROGRESS,
-/// and the sync of a member that is removed with UNKNOWN_MEMBER_ID, where Kafka leaves them open.
+/// and the sync of a member that is removed with UNKNOWN_MEMBER_ID, where Kafka leaves them open; a dynamic member
+/// whose connection ends while it joins or syncs is removed at once, where Kafka counts it in (docs/decisions/010).
 ///
 /// A seam: KIP-848's groups (ConsumerGroupHeartbeat) would live in the same partitions beside these, found by the
 /// same ids, with record keys of version 3 and up; a group id is of one kind at a time.
@@ -82,6 +83,11 @@ class GroupCoordinator {
 
   /// `error`: kNone, or what the log said. A ticket that unload() has made void is ignored.
   void appended(Moment now, AppendTicket ticket, ErrorCode error);
+  /// The connection has ended on which this join or sync came, whether it has been answered or not; `member_id` as it
+  /// was in the request. If it is the last step of a dynamic member that has not got its assignment yet, that member is
+  /// removed as if it had left; an id that was handed out with it is void. For all others nothing changes: while their
+  /// session lasts they may come back on another connection.
+  void connection_lost(Moment now, const std::string& group_id, const std::string& member_id, ReplyToken last);
   /// Removes the offsets that groups have committed to it.
   void topic_deleted(const std::string& topic);
   /// Which topics the groups of a loaded partition have offsets of: one may have been deleted while nobody was told.

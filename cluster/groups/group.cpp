@@ -146,11 +146,30 @@ ErrorCode Group::leave_one(Moment now, const GroupLeave::Member& leaving) {
   return error;
 }
 
+/// Whose last step towards its assignment this request is. `member_id`: as it was asked with; empty: any.
+std::optional<std::string> Group::mid_rebalance(const std::string& member_id, ReplyToken request) {
+  if (!member_id.empty()) {
+    const auto* member = members_.find(member_id);
+    return member != nullptr && member->last_step == request ? std::optional(member_id) : std::nullopt;
+  }
+  const auto found = std::ranges::find_if(members_, [&](const auto& one) { return one.second.last_step == request; });
+  return found == members_.end() ? std::nullopt : std::optional(found->first);
+}
+
+/// All would wait for a leader that does not assign until its session ends. A static member's place is kept that long.
+void Group::connection_lost(Moment now, const std::string& member_id, ReplyToken last) {
+  if (state_ == GroupState::kDead) return;
+  if (member_id.empty()) std::erase_if(handed_out_, [&](const auto& id) { return id.second.told == last; });
+  const auto id = mid_rebalance(member_id, last);
+  if (id && !members_.find(*id)->instance_id) remove_member(now, *id);
+  maybe_complete_join(now);
+}
+
 // ---- Time
 
 void Group::tick(Moment now) {
   if (now.mono < wake_at_) return;
-  std::erase_if(handed_out_, [&](const auto& id) { return id.second <= now.mono; });
+  std::erase_if(handed_out_, [&](const auto& id) { return id.second.expires_at <= now.mono; });
   expire_members(now);
   if (now.mono >= sync_deadline_) expire_syncs(now);
   maybe_complete_join(now);
@@ -166,7 +185,7 @@ void Group::expire_members(Moment now) {
 
 void Group::recompute_wake() {
   wake_at_ = std::min(join_deadline_, sync_deadline_);
-  for (const auto& [id, expires_at] : handed_out_) schedule(expires_at);
+  for (const auto& [id, handed_out] : handed_out_) schedule(handed_out.expires_at);
   for (const auto& [id, member] : members_)
     if (member.may_expire()) schedule(member.expires_at);
 }

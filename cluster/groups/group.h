@@ -47,6 +47,7 @@ class Group {
   void sync(Moment now, ReplyToken token, GroupSync request);
   void heartbeat(Moment now, ReplyToken token, const GroupHeartbeat& request);
   void leave(Moment now, ReplyToken token, const GroupLeave& request);
+  void connection_lost(Moment now, const std::string& member_id, ReplyToken last);
   void commit(Moment now, ReplyToken token, const GroupCommit& request);
   void delete_offsets(ReplyToken token, const GroupOffsetDelete& request);
   void delete_group(ReplyToken token);
@@ -125,6 +126,7 @@ class Group {
   [[nodiscard]] ErrorCode member_error(const std::string& member_id, const std::optional<std::string>& instance_id);
   void answer_join(GroupMember& member, GroupJoinResult result);
   void answer_sync(GroupMember& member, GroupSyncResult result);
+  [[nodiscard]] std::optional<std::string> mid_rebalance(const std::string& member_id, ReplyToken request);
   void remove_member(Moment now, const std::string& member_id);
   ErrorCode leave_one(Moment now, const GroupLeave::Member& leaving);
   void expire_members(Moment now);
@@ -175,7 +177,11 @@ class Group {
   std::int32_t generation_ = 0;
   std::optional<std::string> protocol_;  // of this generation
   GroupMembers members_;
-  std::map<std::string, MonoTime> handed_out_;  // member ids not yet used, and when they expire (KIP-394)
+  struct HandedOut {
+    MonoTime expires_at{};
+    ReplyToken told;  // the join whose answer it was
+  };
+  std::map<std::string, HandedOut> handed_out_;  // member ids not yet used (KIP-394)
   /// Of a consumer group's generation; nothing: not known.
   std::optional<std::set<std::string>> topics_;
 

@@ -94,7 +94,7 @@ void Group::join_new(Moment now, ReplyToken token, GroupJoin request) {
   const auto id = new_member_id(request.client_id);
   if (!request.member_id_required) return add_member(now, token, std::move(request), id);
   const auto expires_at = now.mono + std::chrono::milliseconds(request.session_timeout_ms);
-  handed_out_.emplace(id, expires_at);
+  handed_out_.emplace(id, HandedOut{expires_at, token});
   schedule(expires_at);
   actions_.reply(token, GroupJoinResult{.error = ErrorCode::kMemberIdRequired, .member_id = id});
 }
@@ -111,8 +111,10 @@ void Group::join_known(Moment now, ReplyToken token, GroupJoin request) {
   const bool completing = state_ == GroupState::kCompletingRebalance;
   // A leader joins again in a stable group when it has seen something that changes what is to be assigned.
   const bool stable_follower = state_ == GroupState::kStable && members_.leader() != id;
-  if ((completing || stable_follower) && !member.joining && member.protocols == request.protocols)
+  if ((completing || stable_follower) && !member.joining && member.protocols == request.protocols) {
+    member.last_step = token;
     return actions_.reply(token, generation_for(member));  // it missed the answer
+  }
   update_member(member, token, std::move(request));
   touch(now, member);
   if (state_ != GroupState::kPreparingRebalance) prepare_rebalance(now);
@@ -128,6 +130,7 @@ void Group::add_member(Moment now, ReplyToken token, GroupJoin request, const st
                      .rebalance_timeout_ms = request.rebalance_timeout_ms,
                      .session_timeout_ms = request.session_timeout_ms,
                      .is_new = true,
+                     .last_step = token,
                      .protocols = std::move(request.protocols),
                      .joining = token};
   touch(now, members_.add(std::move(member), request.protocol_type));
@@ -143,6 +146,7 @@ void Group::update_member(GroupMember& member, ReplyToken token, GroupJoin reque
   member.session_timeout_ms = request.session_timeout_ms;
   members_.set_protocols(member, std::move(request.protocols));
   members_.set_joining(member, token);
+  member.last_step = token;
 }
 
 /// KIP-345. Who has the instance id from now on is the new one. In a stable group it takes over what was

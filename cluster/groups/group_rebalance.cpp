@@ -96,6 +96,8 @@ void Group::give_up_syncs(Moment now, ErrorCode error) {
 void Group::sync(Moment now, ReplyToken token, GroupSync request) {
   auto error = state_ == GroupState::kDead ? ErrorCode::kCoordinatorNotAvailable
                                            : member_error(request.member_id, request.group_instance_id);
+  auto* known = error == ErrorCode::kNone ? members_.find(request.member_id) : nullptr;
+  if (known != nullptr && known->last_step) known->last_step = token;
   if (error == ErrorCode::kNone && request.generation_id != generation_) error = ErrorCode::kIllegalGeneration;
   const bool same_protocol = (!request.protocol_type || *request.protocol_type == members_.protocol_type()) &&
                              (!request.protocol_name || request.protocol_name == protocol_);
@@ -104,9 +106,10 @@ void Group::sync(Moment now, ReplyToken token, GroupSync request) {
     error = ErrorCode::kRebalanceInProgress;
   if (error != ErrorCode::kNone) return actions_.reply(token, GroupSyncResult{.error = error});
 
-  auto& member = *members_.find(request.member_id);
+  auto& member = *known;
   sync_received(member);
   if (state_ == GroupState::kStable) {
+    member.last_step.reset();
     actions_.reply(token, GroupSyncResult{ErrorCode::kNone, members_.protocol_type(), protocol_, member.assignment});
     return touch(now, member);
   }
@@ -150,6 +153,7 @@ void Group::done(Moment now, AssignmentWrite write, ErrorCode error) {
   for (auto& [id, member] : members_) {
     member.assignment = std::move(write.assignments[id]);
     if (!member.syncing) continue;
+    member.last_step.reset();
     answer_sync(member, {ErrorCode::kNone, members_.protocol_type(), protocol_, member.assignment});
     touch(now, member);
   }

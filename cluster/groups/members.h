@@ -24,6 +24,7 @@ struct GroupMember {
   bool is_new = false;                      // it has not been told its id, so it sends no heartbeats
   MonoTime expires_at = MonoTime::max();    // unless it waits for an answer and is not new
   std::optional<ReplyToken> syncing;        // the sync that waits for the assignment
+  std::optional<ReplyToken> last_step;      // its last join or sync, until it has its assignment
 
   // Changed through GroupMembers, which counts them.
   std::vector<GroupProtocol> protocols;     // each name once

@@ -1,6 +1,7 @@
 #pragma once
 // One request while it is worked on.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,9 @@ class Call {
   void reply_in_version(const Response& response, std::int16_t version, ErrorCode first_error) {
     finish(encode_response(header_.correlation_id, version, response), first_error);
   }
+
+  /// See Responder. Before the answer.
+  void watch_connection(std::function<void()> ended) { responder_.watch_connection(std::move(ended)); }
 
   /// For Produce with acks=0, when it has been carried out.
   void no_reply(ErrorCode first_error);

@@ -1,7 +1,9 @@
 #pragma once
 // How a request reaches the shard that coordinates its group, and its answer the call's home.
 
+#include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "cluster/server/call.h"
@@ -24,6 +26,30 @@ void ask_group(const CallPtr& call, std::string_view group_id, ShardGroups::Ask 
       call->home().run_on([call, answer, result = std::get<R>(std::move(result))]() mutable { answer(std::move(result)); });
     });
   });
+}
+
+/// Longer ids are nobody's: they are refused, and not kept as long as a connection lasts.
+inline constexpr std::size_t kWatchedIdBytesMax = 1'024;
+
+/// As ask_group, for a join or sync: should the connection end, the coordinator is told.
+template <class R>
+void ask_group_watched(const CallPtr& call, const std::string& group_id, const std::string& member_id,
+                       ShardGroups::Ask ask, std::function<void(R)> answer) {
+  if (group_id.size() > kWatchedIdBytesMax || member_id.size() > kWatchedIdBytesMax)
+    return ask_group<R>(call, group_id, std::move(ask), std::move(answer));
+  auto& groups = groups_of(*call, group_id);
+  const auto asked = std::make_shared<ReplyToken>();  // the groups' shard only, which is asked before it is told
+  call->watch_connection([&groups, group_id, member_id, asked] {
+    groups.shard().run_on(
+        [&groups, group_id, member_id, asked] { groups.connection_lost(group_id, member_id, *asked); });
+  });
+  ask_group<R>(
+      call, group_id,
+      [asked, ask = std::move(ask)](GroupCoordinator& coordinator, Moment now, ReplyToken token) {
+        *asked = token;
+        ask(coordinator, now, token);
+      },
+      std::move(answer));
 }
 
 /// Reads there, and runs `answer` with what was read at home.

@@ -124,8 +124,8 @@ void handle_join_group(CallPtr call) {
   join.rebalance_timeout_ms = call->version() == 0 ? request->session_timeout_ms : request->rebalance_timeout_ms;
   join.protocol_type = request->protocol_type;
   for (const auto& [name, metadata] : request->protocols) join.protocols.push_back({name, copied(metadata)});
-  ask_group<GroupJoinResult>(
-      call, request->group_id,
+  ask_group_watched<GroupJoinResult>(
+      call, request->group_id, request->member_id,
       [join](GroupCoordinator& groups, Moment now, ReplyToken token) { groups.join(now, token, join); },
       [call](const GroupJoinResult& result) {
         constexpr std::int16_t kFirstVersionWithNullName = 7;
@@ -156,8 +156,8 @@ void handle_sync_group(CallPtr call) {
   sync.protocol_type = request->protocol_type;
   sync.protocol_name = request->protocol_name;
   for (const auto& [member, assignment] : request->assignments) sync.assignments[member] = copied(assignment);
-  ask_group<GroupSyncResult>(
-      call, request->group_id,
+  ask_group_watched<GroupSyncResult>(
+      call, request->group_id, request->member_id,
       [sync](GroupCoordinator& groups, Moment now, ReplyToken token) { groups.sync(now, token, sync); },
       [call](const GroupSyncResult& result) {
         SyncGroupResponse response;

@@ -71,6 +71,11 @@ void ShardGroups::ask(const Ask& ask, Reply reply) {
   pump();
 }
 
+void ShardGroups::connection_lost(const std::string& group_id, const std::string& member_id, ReplyToken last) {
+  coordinator_->connection_lost(now(), group_id, member_id, last);
+  pump();
+}
+
 // ---- The log -----------------------------------------------------------------------------------------
 
 void ShardGroups::follow(const ClusterImage& image) {

@@ -45,6 +45,8 @@ class ShardGroups {
 
   /// `reply` is called on this thread, within the call or later; never, if the shard stops before.
   void ask(const Ask& ask, Reply reply);
+  /// See GroupCoordinator.
+  void connection_lost(const std::string& group_id, const std::string& member_id, ReplyToken last);
   [[nodiscard]] const GroupCoordinator& coordinator() const { return *coordinator_; }
 
  private:

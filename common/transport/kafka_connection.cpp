@@ -63,11 +63,17 @@ void KafkaConnection::shut() {
   slots_.clear();
   working_ = 0;
   writer_ = FrameWriter();
+  tell_watch();
   if (!io_) return;
   std::error_code ignored;
   io_->socket.close(ignored);
   io_->reader_wake.cancel();
   io_->writer_wake.cancel();
+}
+
+void KafkaConnection::stop() {
+  stopped_ = true;
+  shut();
 }
 
 void KafkaConnection::shut_if_idle(SteadyTime now) {
@@ -119,6 +125,7 @@ bool KafkaConnection::read_once() {
   if (count == 0) {
     touch();
     peer_finished_ = true;
+    tell_watch();
     return !assembler_.mid_frame();
   }
   touch();
@@ -190,6 +197,17 @@ void KafkaConnection::no_answer(std::uint64_t ticket) {
 }
 
 void KafkaConnection::close(std::uint64_t) { shut(); }
+
+void KafkaConnection::watch_connection(std::function<void()> ended) {
+  watch_ = std::move(ended);
+  if (shut_ || peer_finished_) tell_watch();
+}
+
+/// Posted: it may be about what this connection is at.
+void KafkaConnection::tell_watch() {
+  auto watch = std::exchange(watch_, nullptr);
+  if (watch && !stopped_) asio::post(*shard_->context, std::move(watch));
+}
 
 // ---- Writing
 

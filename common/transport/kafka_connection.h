@@ -46,7 +46,10 @@ class KafkaConnection final : public Responder::Target,
   /// Closes the socket and forgets all requests; the coroutines end soon after.
   void shut();
 
-  /// After shut(), for a shard whose thread has ended: the coroutines will never be resumed.
+  /// The same, for the server's stop(): nobody is told that it has ended.
+  void stop();
+
+  /// After stop(), for a shard whose thread has ended: the coroutines will never be resumed.
   void abandon() { io_.reset(); }
 
   /// Shut if nothing has moved for the idle timeout and nobody is working on a request of it, if the peer has
@@ -56,6 +59,7 @@ class KafkaConnection final : public Responder::Target,
   void respond(std::uint64_t ticket, Payload answer) override;
   void no_answer(std::uint64_t ticket) override;
   void close(std::uint64_t ticket) override;
+  void watch_connection(std::function<void()> ended) override;
 
  private:
   enum class SlotState { kWorking, kAnswered, kUnanswered };
@@ -77,6 +81,7 @@ class KafkaConnection final : public Responder::Target,
   void hand_over();
   void queue_answers();
   Slot* slot_of(std::uint64_t ticket);
+  void tell_watch();
   void coroutine_ended();
   void report(const Error& error);
   void touch() { last_progress_ = std::chrono::steady_clock::now(); }
@@ -89,8 +94,10 @@ class KafkaConnection final : public Responder::Target,
   int coroutines_ = 0;
   std::function<void()> ended_;
   bool shut_ = false;
+  bool stopped_ = false;
   bool peer_finished_ = false;  // it closed its sending side; what it asked is still answered
   SteadyTime last_progress_;
+  std::function<void()> watch_;  // told when the peer has finished, or the connection is shut
   std::optional<SteadyTime> receiving_since_;  // waiting for the peer's bytes
 
   FrameAssembler assembler_;

@@ -171,7 +171,7 @@ void KafkaTcpServer::Impl::stop_shard(Shard& shard) {
     if (accept_pause) accept_pause->cancel();
   }
   if (shard.sweep) shard.sweep->cancel();
-  for (const auto& connection : shard.connections) connection->shut();
+  for (const auto& connection : shard.connections) connection->stop();
   signal_if_done(shard);
 }
 

@@ -38,6 +38,7 @@ struct NngServer::Impl : std::enable_shared_from_this<Impl> {
     std::size_t in_flight = 0;
     std::uint64_t answered_bytes = 0;  // handed to nng
     bool choked = false;               // its peer does not read
+    std::function<void()> watch;
   };
   struct Shard {
     enum Claim : int { kUnclaimed, kRunning, kStopped };
@@ -80,6 +81,7 @@ struct NngServer::Impl : std::enable_shared_from_this<Impl> {
   void send_done(SendSlot* slot);
   void pipe_changed(nng_pipe pipe, nng_pipe_ev event);
   void finish(std::uint32_t pipe_id, std::size_t request_bytes, NngMessage answer);
+  void watch(std::uint32_t pipe_id, std::size_t shard, std::function<void()> ended);
   void resume_receiving();                            // under mutex
   void send(NngMessage answer);                       // under mutex
   [[nodiscard]] bool admit(Pipe& pipe, std::size_t bytes);  // under mutex
@@ -95,8 +97,10 @@ struct NngServer::Impl : std::enable_shared_from_this<Impl> {
 /// first word (xrep.c).
 class NngServer::Impl::Request final : public Responder::Target {
  public:
-  Request(std::shared_ptr<Impl> impl, std::uint32_t pipe_id, ByteView header, std::size_t request_bytes)
-      : impl_(std::move(impl)), pipe_id_(pipe_id), header_(to_bytes(header)), request_bytes_(request_bytes) {}
+  Request(std::shared_ptr<Impl> impl, std::uint32_t pipe_id, std::size_t shard, ByteView header,
+          std::size_t request_bytes)
+      : impl_(std::move(impl)), pipe_id_(pipe_id), shard_(shard), header_(to_bytes(header)),
+        request_bytes_(request_bytes) {}
 
   void respond(std::uint64_t, Payload answer) override {
     auto message = message_of(answer);
@@ -109,12 +113,14 @@ class NngServer::Impl::Request final : public Responder::Target {
   }
   void no_answer(std::uint64_t) override { finish(nullptr); }
   void close(std::uint64_t) override { finish(nullptr); }
+  void watch_connection(std::function<void()> ended) override { impl_->watch(pipe_id_, shard_, std::move(ended)); }
 
  private:
   void finish(NngMessage answer) { impl_->finish(pipe_id_, request_bytes_, std::move(answer)); }
 
   const std::shared_ptr<Impl> impl_;
   const std::uint32_t pipe_id_;
+  const std::size_t shard_;
   const Bytes header_;
   const std::size_t request_bytes_;
 };
@@ -194,7 +200,7 @@ void NngServer::Impl::take(NngMessage message) {
   ++stats.requests;
   const ByteView header(static_cast<const std::uint8_t*>(nng_msg_header(message.get())),
                         nng_msg_header_len(message.get()));
-  Responder responder(std::make_shared<Request>(shared_from_this(), pipe_id, header, bytes), 0);
+  Responder responder(std::make_shared<Request>(shared_from_this(), pipe_id, shard, header, bytes), 0);
   IncomingRequest request{body_of(std::move(message)), shard, pipe_id, std::move(peer), Listener::kNng};
   asio::post(*shards[shard]->context, [self = shared_from_this(), moved = std::move(request),
                                        answer = std::move(responder)]() mutable {
@@ -242,6 +248,13 @@ void NngServer::Impl::finish(std::uint32_t pipe_id, std::size_t request_bytes, N
   resume_receiving();
 }
 
+void NngServer::Impl::watch(std::uint32_t pipe_id, std::size_t shard, std::function<void()> ended) {
+  const std::lock_guard lock(mutex);
+  const auto found = pipes.find(pipe_id);
+  if (found != pipes.end()) found->second.watch = std::move(ended);
+  else if (!stopping) asio::post(*shards[shard]->context, std::move(ended));
+}
+
 void NngServer::Impl::send(NngMessage answer) {
   if (free_send_slots.empty()) {
     auto slot = std::make_unique<SendSlot>();
@@ -273,7 +286,11 @@ void NngServer::Impl::pipe_changed(nng_pipe pipe, nng_pipe_ev event_kind) {
   const auto id = static_cast<std::uint32_t>(nng_pipe_id(pipe));
   if (event_kind == NNG_PIPE_EV_REM_POST) {
     const std::lock_guard lock(mutex);
-    if (pipes.erase(id) > 0) --stats.pipes_open;
+    if (auto ended = pipes.extract(id)) {
+      --stats.pipes_open;
+      auto& lost = ended.mapped();
+      if (lost.watch && !stopping) asio::post(*shards[lost.shard]->context, std::move(lost.watch));
+    }
     lost_pipes.emplace_back(std::chrono::steady_clock::now(), id);
     if (lost_pipes.size() > kLostPipesKept) lost_pipes.pop_front();
     return;
@@ -288,7 +305,7 @@ void NngServer::Impl::pipe_changed(nng_pipe pipe, nng_pipe_ev event_kind) {
     return;
   }
   pipes.emplace(id, Pipe{std::make_shared<const std::string>(text_of(address)),
-                         next_shard++ % shards.size(), 0, 0, false});
+                         next_shard++ % shards.size(), 0, 0, false, nullptr});
   ++stats.pipes_open;
   ++stats.pipes_accepted;
 }

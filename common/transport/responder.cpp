@@ -34,4 +34,9 @@ void Responder::close() {
   std::exchange(target_, nullptr)->close(ticket_);
 }
 
+void Responder::watch_connection(std::function<void()> ended) {
+  CHECK(target_, "a request that is still to be answered");
+  target_->watch_connection(std::move(ended));
+}
+
 }  // namespace tributary

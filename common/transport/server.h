@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -35,6 +36,7 @@ class Responder {
     virtual void respond(std::uint64_t ticket, Payload answer) = 0;
     virtual void no_answer(std::uint64_t ticket) = 0;
     virtual void close(std::uint64_t ticket) = 0;
+    virtual void watch_connection(std::function<void()> ended) = 0;
   };
 
   Responder() = default;
@@ -54,6 +56,11 @@ class Responder {
   /// Kafka TCP: closes the connection; earlier requests' answers may be lost. nng: the request is
   /// dropped, its client times out.
   void close();
+
+  /// Calls `ended` once, later, on the shard's thread, when the connection has ended or its peer sends nothing more
+  /// (Kafka TCP), be this request answered by then or not. A connection has one watch: the last one replaces the
+  /// former. Never for the server's stop(). Before one of the above.
+  void watch_connection(std::function<void()> ended);
 
   /// False once completed, moved from, or default constructed.
   [[nodiscard]] explicit operator bool() const { return target_ != nullptr; }

@@ -93,6 +93,11 @@ GroupLeaveResult GroupTest::leave(std::vector<GroupLeave::Member> members) {
   return answer<GroupLeaveResult>(token);
 }
 
+void GroupTest::lose_connection(const std::string& member_id, ReplyToken last) {
+  coordinator_->connection_lost(now_, "g", member_id, last);
+  pump();
+}
+
 ReplyToken GroupTest::commit(GroupCommit request) {
   const auto token = next_token();
   coordinator_->commit(now_, token, request);

@@ -49,6 +49,8 @@ class GroupTest : public testing::Test {
   ReplyToken sync(GroupSync request);
   ErrorCode heartbeat(const std::string& member_id, std::int32_t generation, std::optional<std::string> instance_id = {});
   GroupLeaveResult leave(std::vector<GroupLeave::Member> members);
+  /// On which this join or sync came, with that member id in it.
+  void lose_connection(const std::string& member_id, ReplyToken last);
   ReplyToken commit(GroupCommit request);
   /// Of one offset in readings-0, by nobody in particular.
   ReplyToken commit(std::int64_t offset, const std::string& member_id = "", std::int32_t generation = -1);

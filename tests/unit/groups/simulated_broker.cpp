@@ -33,7 +33,7 @@ void SimulatedBroker::pump() {
 
 void SimulatedBroker::start(const GroupAppend& append) {
   Flight flight{append.ticket, now_.mono + Duration(random_.below(Duration(kAppendTimeMax).count()))};
-  if (random_.below(4) != 0) flight.ends_at = now_.mono + std::chrono::milliseconds(random_.below(20));
+  if (quick_log_ || random_.below(4) != 0) flight.ends_at = now_.mono + std::chrono::milliseconds(random_.below(20));
   const auto luck = calm_ ? 100 : random_.below(100);
   if (luck < 5) flight.error = ErrorCode::kNotEnoughReplicas;  // nothing was written
   if (luck >= 5 && luck < 8) flight.error = ErrorCode::kRequestTimedOut;  // but it was
@@ -54,6 +54,7 @@ void SimulatedBroker::finish(std::size_t position) {
 MonoTime SimulatedBroker::next_event() const {
   auto next = coordinator_->next_deadline();
   for (const auto& flight : flights_) next = std::min(next, flight.ends_at);
+  for (const auto& lost : lost_connections_) next = std::min(next, lost.seen_at);
   return next;
 }
 
@@ -65,12 +66,29 @@ void SimulatedBroker::advance_to(MonoTime at) {
     if (due == flights_.end()) break;
     finish(static_cast<std::size_t>(due - flights_.begin()));
   }
+  see_lost_connections();
   coordinator_->tick(now_);
   pump();
   ASSERT_GT(coordinator_->next_deadline(), at) << "asks for a time that has passed";
 }
 
+void SimulatedBroker::lose_connection(const std::string& member_id, ReplyToken last, Duration seen_after) {
+  lost_connections_.push_back({member_id, last, now_.mono + seen_after});
+}
+
+void SimulatedBroker::see_lost_connections() {
+  const auto is_later = [&](const LostConnection& lost) { return lost.seen_at > now_.mono; };
+  const auto due = std::ranges::partition(lost_connections_, is_later);
+  const std::vector<LostConnection> seen(due.begin(), due.end());
+  lost_connections_.erase(due.begin(), due.end());
+  for (const auto& lost : seen) {
+    coordinator_->connection_lost(now_, "g", lost.member_id, lost.last);
+    pump();
+  }
+}
+
 void SimulatedBroker::restart() {
+  lost_connections_.clear();
   lose_the_tail();
   coordinator_ = std::make_unique<GroupCoordinator>(options_, random_, now_);
   for (const auto token : std::exchange(open_, {})) listener_.lost(token);

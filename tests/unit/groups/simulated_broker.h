@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "cluster/groups/coordinator.h"
@@ -35,12 +36,18 @@ class SimulatedBroker {
   /// To next_event() at the latest.
   void advance_to(MonoTime at);
 
+  /// The connection on which that member's last join or sync came ends; the broker sees it after so long.
+  void lose_connection(const std::string& member_id, ReplyToken last, Duration seen_after);
+
   /// kill -9, and a new coordinator that loads the log. Of the appends under way, the first so many are in it.
   void restart();
   /// The partitions move to another broker and come back.
   void move_away_and_back();
-  /// Appends do not fail any more.
-  void calm_down() { calm_ = true; }
+  /// Appends do not fail any more; with `quick_log` they take milliseconds.
+  void calm_down(bool quick_log = false) {
+    calm_ = true;
+    quick_log_ = quick_log;
+  }
   [[nodiscard]] bool calm() const { return calm_; }
 
   /// Counts the coordinators there have been.
@@ -58,6 +65,7 @@ class SimulatedBroker {
   };
   void start(const GroupAppend& append);
   void finish(std::size_t position);
+  void see_lost_connections();
   void lose_the_tail();
   void load();
 
@@ -73,11 +81,17 @@ class SimulatedBroker {
   std::vector<LogEntry> log_;
   std::size_t durable_end_ = 0;  // exclusive: below it nothing is lost
   std::vector<Flight> flights_;
+  struct LostConnection {
+    std::string member_id;
+    ReplyToken last;
+    MonoTime seen_at{};
+  };
+  std::vector<LostConnection> lost_connections_;
   std::set<ReplyToken> open_;
   std::uint64_t last_token_ = 0;
   std::int32_t restored_generation_ = 0;
   int life_ = 0;
-  bool calm_ = false;
+  bool calm_ = false, quick_log_ = false;
 };
 
 }  // namespace tributary

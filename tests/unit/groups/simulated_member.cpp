@@ -24,10 +24,26 @@ void SimulatedMember::start() {
   modern_ = random_.below(2) == 0;
   topics_ = random_.below(5) == 0 ? std::vector<std::string>{"readings", "alarms"} : std::vector<std::string>{"readings"};
   phase_ = Phase::kJoining;
-  join_later(1s);
+  join_later(2 * timeouts_.retry_max);
 }
 
-void SimulatedMember::kill() {
+void SimulatedMember::kill(std::optional<Duration> seen_after) {
+  end_connection(seen_after);
+  stop();
+}
+
+void SimulatedMember::lose_connection(std::optional<Duration> seen_after) {
+  end_connection(seen_after);
+  lost(asking_);
+  beating_ = kNoToken;
+}
+
+void SimulatedMember::end_connection(std::optional<Duration> seen_after) {
+  if (running() && seen_after && last_ != kNoToken) broker_.lose_connection(last_id_, last_, *seen_after);
+  last_ = kNoToken;
+}
+
+void SimulatedMember::stop() {
   phase_ = Phase::kDown;
   asking_ = beating_ = kNoToken;
   join_at_ = heartbeat_at_ = MonoTime::max();
@@ -35,10 +51,11 @@ void SimulatedMember::kill() {
 
 void SimulatedMember::leave() {
   const auto id = id_;
-  kill();
+  stop();
   GroupLeave request{"g", {{id, instance_id_}}};
   broker_.coordinator().leave(broker_.now(), broker_.next_token(), request);
   broker_.pump();
+  broker_.lose_connection(last_id_, last_, 0ms);
 }
 
 MonoTime SimulatedMember::next_event() const { return std::min(join_at_, heartbeat_at_); }
@@ -57,7 +74,8 @@ void SimulatedMember::join_later(Duration within) {
 
 void SimulatedMember::join() {
   join_at_ = MonoTime::max();
-  asking_ = broker_.next_token();
+  last_ = asking_ = broker_.next_token();
+  last_id_ = id_;
   broker_.coordinator().join(broker_.now(), asking_,
                              {.group_id = "g",
                               .member_id = id_,
@@ -84,15 +102,16 @@ void SimulatedMember::sync(const GroupJoinResult& joined) {
   if (joined.leader == id_ && !joined.skip_assignment)
     for (const auto& member : joined.members)
       request.assignments[member.member_id] = assignment_of(generation_, member.member_id);
-  heartbeat_at_ = broker_.now().mono + std::chrono::milliseconds(timeouts_.session_ms / 3);
+  heartbeat_at_ = broker_.now().mono + std::chrono::milliseconds(timeouts_.heartbeat_ms);
   if (!broker_.calm() && random_.below(100) < 2) return;  // it hangs, but its heartbeats go on
-  asking_ = broker_.next_token();
+  last_ = asking_ = broker_.next_token();
+  last_id_ = id_;
   broker_.coordinator().sync(broker_.now(), asking_, std::move(request));
   broker_.pump();
 }
 
 void SimulatedMember::heartbeat() {
-  heartbeat_at_ = broker_.now().mono + std::chrono::milliseconds(timeouts_.session_ms / 3);
+  heartbeat_at_ = broker_.now().mono + std::chrono::milliseconds(timeouts_.heartbeat_ms);
   beating_ = broker_.next_token();
   broker_.coordinator().heartbeat(broker_.now(), beating_, {"g", id_, generation_, instance_id_});
   broker_.pump();
@@ -103,7 +122,7 @@ void SimulatedMember::answered(ReplyToken token, const GroupResult& result) {
     beating_ = kNoToken;
     const auto error = std::get<GroupHeartbeatResult>(result).error;
     // What it has read is worked off first. While it waits for the sync that tells it the same.
-    if (error == ErrorCode::kRebalanceInProgress && asking_ == kNoToken) join_later(4s);
+    if (error == ErrorCode::kRebalanceInProgress && asking_ == kNoToken) join_later(timeouts_.work_off_max);
     else if (error != ErrorCode::kNone && error != ErrorCode::kRebalanceInProgress) obey(error);
     return;
   }
@@ -122,17 +141,17 @@ void SimulatedMember::answered(ReplyToken token, const GroupResult& result) {
 }
 
 void SimulatedMember::lost(ReplyToken token) {
-  if (token == asking_) join_later(1s);
+  if (token == asking_ && token != kNoToken) join_later(2 * timeouts_.retry_max);
   if (token == beating_) beating_ = kNoToken;
 }
 
 void SimulatedMember::obey(ErrorCode error) {
-  if (error == ErrorCode::kFencedInstanceId || error == ErrorCode::kGroupMaxSizeReached) return kill();
+  if (error == ErrorCode::kFencedInstanceId || error == ErrorCode::kGroupMaxSizeReached) return stop();
   if (error == ErrorCode::kUnknownMemberId || error == ErrorCode::kIllegalGeneration) {
     id_.clear();
     generation_ = -1;
   }
-  join_later(error == ErrorCode::kMemberIdRequired ? Duration(10ms) : Duration(500ms));
+  join_later(error == ErrorCode::kMemberIdRequired ? Duration(10ms) : timeouts_.retry_max);
 }
 
 }  // namespace tributary

@@ -14,6 +14,9 @@ class SimulatedMember {
   struct Timeouts {
     std::int32_t session_ms = 0;
     std::int32_t rebalance_ms = 0;
+    std::int32_t heartbeat_ms = session_ms / 3;
+    Duration work_off_max = std::chrono::seconds(4);  // what it has read, before it joins again
+    Duration retry_max = std::chrono::milliseconds(500);
   };
 
   SimulatedMember(SimulatedBroker& broker, Random& random, std::optional<std::string> instance_id, Timeouts timeouts);
@@ -24,7 +27,10 @@ class SimulatedMember {
   [[nodiscard]] std::int32_t generation() const { return generation_; }
 
   void start();
-  void kill();
+  /// The broker sees its connection end after so long; nothing: never.
+  void kill(std::optional<Duration> seen_after);
+  /// It lives on, with another connection, on which it asks again.
+  void lose_connection(std::optional<Duration> seen_after);
   /// Says goodbye (LeaveGroup) and is gone.
   void leave();
 
@@ -39,6 +45,8 @@ class SimulatedMember {
  private:
   enum class Phase { kDown, kJoining, kSyncing, kAssigned };
 
+  void stop();
+  void end_connection(std::optional<Duration> seen_after);
   void join();
   void join_later(Duration within);
   void sync(const GroupJoinResult& joined);
@@ -56,6 +64,8 @@ class SimulatedMember {
   std::int32_t generation_ = -1;
   std::vector<std::string> topics_{"readings"};
   ReplyToken asking_{0};   // the join or sync under way
+  ReplyToken last_{0};     // the last join or sync, and the id in it
+  std::string last_id_;
   ReplyToken beating_{0};  // the heartbeat under way
   MonoTime join_at_ = MonoTime::max();
   MonoTime heartbeat_at_ = MonoTime::max();

@@ -1,8 +1,9 @@
-// A group in an unquiet world, from a seed: members come, die, leave and come back, the log fails, the broker
-// restarts. What must hold is checked at every step.
+// A group in an unquiet world, from a seed: members come, die, leave, lose their connections and come back, the log
+// fails, the broker restarts. What must hold is checked at every step.
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "tests/unit/groups/group_fixture.h"
@@ -21,7 +22,7 @@ class World {
   void settle_and_check();
 
   struct Counts {
-    int generations = 0, restarts = 0, acknowledged = 0;
+    int generations = 0, restarts = 0, acknowledged = 0, connections_lost = 0;
   };
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
@@ -37,6 +38,7 @@ class World {
   void step(MonoTime until);
   void disturb();
   void disturb_member();
+  [[nodiscard]] std::optional<Duration> seen_after();
   void commit();
   void answered(ReplyToken token, const GroupResult& result);
   void lost(ReplyToken token);
@@ -137,10 +139,20 @@ void World::disturb() {
 void World::disturb_member() {
   auto& member = members_[random_.below(members_.size())];
   if (!member.running()) return member.start();
-  switch (random_.below(4)) {
+  switch (random_.below(5)) {
     case 0: return member.leave();
-    case 1: member.kill(); return member.start();  // at once: the old one is still known
-    default: return member.kill();
+    case 1: member.kill(seen_after()); return member.start();  // at once: the old one is still known
+    case 2: ++counts_.connections_lost; return member.lose_connection(seen_after());
+    default: return member.kill(seen_after());
+  }
+}
+
+/// A process that ends is seen at once, a cable that is cut later or never.
+std::optional<Duration> World::seen_after() {
+  switch (random_.below(4)) {
+    case 0: return std::nullopt;
+    case 1: return std::chrono::milliseconds(random_.below(5'000));
+    default: return 0ms;
   }
 }
 
@@ -312,16 +324,18 @@ World::Counts simulate(std::uint64_t seed) {
 
 TEST(GroupSimulationTest, WhatMustHoldHoldsFromKnownSeeds) {
   World::Counts all;
-  for (std::uint64_t seed = 1; seed <= 10 && !testing::Test::HasFailure(); ++seed) {
+  for (std::uint64_t seed = 1; seed <= 15 && !testing::Test::HasFailure(); ++seed) {
     const auto counts = simulate(seed);
     all.generations += counts.generations;
     all.restarts += counts.restarts;
     all.acknowledged += counts.acknowledged;
+    all.connections_lost += counts.connections_lost;
   }
   // So much has happened.
   EXPECT_GT(all.generations, 1'000);
   EXPECT_GT(all.restarts, 100);
   EXPECT_GT(all.acknowledged, 5'000);
+  EXPECT_GT(all.connections_lost, 200);
 }
 
 TEST(GroupSimulationTest, WhatMustHoldHoldsFromARandomSeed) {

@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <memory>
+#include <thread>
+#include <vector>
+
 #include "cluster/groups/offset_records.h"
 #include "cluster/groups/partition_of.h"
 #include "cluster/server/internal_topics.h"
@@ -57,12 +61,7 @@ class GroupTest : public BrokerTest {
     if (joined->error_code == ErrorCode::kMemberIdRequired) joined = ask(join_request(group, joined->member_id));
     EXPECT_EQ(joined->error_code, ErrorCode::kNone);
     generation_ = joined->generation_id;
-    SyncGroupRequest sync;
-    sync.group_id = group;
-    sync.generation_id = generation_;
-    sync.member_id = joined->member_id;
-    sync.protocol_type = "consumer";
-    sync.protocol_name = "range";
+    auto sync = sync_request(group, joined->member_id);
     sync.assignments = {{joined->member_id, as_bytes("all of it")}};
     const auto synced = ask(sync);
     EXPECT_EQ(synced->error_code, ErrorCode::kNone);
@@ -75,6 +74,28 @@ class GroupTest : public BrokerTest {
     beat.generation_id = generation_;
     beat.member_id = member;
     return ask(beat)->error_code;
+  }
+
+  SyncGroupRequest sync_request(const std::string& group, const std::string& member) {
+    SyncGroupRequest sync;
+    sync.group_id = group;
+    sync.generation_id = generation_;
+    sync.member_id = member;
+    sync.protocol_type = "consumer";
+    sync.protocol_name = "range";
+    return sync;
+  }
+  std::size_t members_of(const std::string& group) {
+    DescribeGroupsRequest describe;
+    describe.groups = {group};
+    return ask(describe)->groups.at(0).members.size();
+  }
+  /// One channel of each kind.
+  std::vector<std::unique_ptr<RequestChannel>> one_of_each_kind() {
+    std::vector<std::unique_ptr<RequestChannel>> channels;
+    channels.push_back(connect());
+    channels.push_back(connect_by_nng());
+    return channels;
   }
 
   OffsetCommitRequest commit_request(const std::string& group, std::vector<std::pair<std::int32_t, std::int64_t>> offsets,
@@ -188,6 +209,76 @@ TEST_F(GroupTest, ASecondMemberMakesTheFirstRebalance) {
   ASSERT_EQ(again->members.size(), 2u);
   EXPECT_EQ(as_string_view(again->members[1].metadata), kMetadata);
   EXPECT_TRUE(joined->members.empty());
+}
+
+TEST_F(GroupTest, WhoWaitsToJoinAndLosesItsConnectionIsNotCountedIn) {
+  start_with_topic();
+  for (auto& channel : one_of_each_kind()) {
+    const auto group = fmt::format("g{}", next_correlation_id_.load());
+    const auto first = join_alone(group);
+    const auto id = ask(*channel, join_request(group))->member_id;
+    auto second = send(*channel, join_request(group, id), 9);
+    ASSERT_TRUE(eventually(kDeadline, [&] { return heartbeat(group, first) == ErrorCode::kRebalanceInProgress; }));
+    EXPECT_EQ(members_of(group), 2u);
+    channel.reset();
+    EXPECT_TRUE(eventually(5s, [&] { return members_of(group) == 1; }));  // its session would last longer
+    EXPECT_EQ(ask(join_request(group, first))->members.size(), 1u);
+    EXPECT_EQ(ask(join_request(group, id))->error_code, ErrorCode::kUnknownMemberId);
+  }
+}
+
+TEST_F(GroupTest, WhoWaitsForItsAssignmentAndLosesItsConnectionIsRemoved) {
+  start_with_topic();
+  for (auto& channel : one_of_each_kind()) {
+    const auto group = fmt::format("g{}", next_correlation_id_.load());
+    const auto first = join_alone(group);
+    const auto id = ask(*channel, join_request(group))->member_id;
+    auto second = send(*channel, join_request(group, id), 9);
+    ASSERT_TRUE(eventually(kDeadline, [&] { return heartbeat(group, first) == ErrorCode::kRebalanceInProgress; }));
+    const auto again = ask(join_request(group, first));
+    generation_ = again->generation_id;
+    EXPECT_EQ(second.get()->generation_id, generation_);
+    auto waits = send(*channel, sync_request(group, id), 5);
+    EXPECT_EQ(waits.wait_for(50ms), std::future_status::timeout);
+    channel.reset();
+    EXPECT_TRUE(eventually(5s, [&] { return heartbeat(group, first) == ErrorCode::kRebalanceInProgress; }));
+    EXPECT_EQ(ask(join_request(group, first))->members.size(), 1u);
+  }
+}
+
+TEST_F(GroupTest, AnIdThatWasHandedOutIsNotWaitedForWhenItsConnectionEnds) {
+  start_with_topic();
+  for (auto& channel : one_of_each_kind()) {
+    const auto group = fmt::format("g{}", next_correlation_id_.load());
+    const auto first = join_alone(group);
+    EXPECT_EQ(ask(*channel, join_request(group))->error_code, ErrorCode::kMemberIdRequired);
+    auto again = send(*channel_, join_request(group, first), 9);
+    EXPECT_EQ(again.wait_for(50ms), std::future_status::timeout);
+    channel.reset();
+    ASSERT_EQ(again.wait_for(5s), std::future_status::ready);
+    EXPECT_EQ(again.get()->members.size(), 1u);
+  }
+}
+
+TEST_F(GroupTest, AMemberWithItsAssignmentComesBackOnAnotherConnection) {
+  start_with_topic();
+  const auto member = join_alone("g");
+  channel_ = connect();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(heartbeat("g", member), ErrorCode::kNone);
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
+TEST_F(GroupTest, AStopRemovesNobodyWhoWaits) {
+  start_with_topic();
+  const auto member = join_alone("g");
+  const auto other = connect();
+  EXPECT_EQ(ask(*other, join_request("g"))->error_code, ErrorCode::kMemberIdRequired);
+  auto waiting = send(*channel_, join_request("g", member), 9);  // for the other
+  EXPECT_EQ(waiting.wait_for(50ms), std::future_status::timeout);
+  restart();
+  EXPECT_TRUE(eventually(kDeadline, [&] { return heartbeat("g", member) == ErrorCode::kNone; }));
 }
 
 TEST_F(GroupTest, OffsetsAndMembersSurviveACrashAndACleanStop) {

@@ -309,6 +309,83 @@ TEST_F(KafkaTcpServerTest, AHalfClosedPeerStillGetsItsAnswers) {
   server_->stop();
 }
 
+TEST_F(KafkaTcpServerTest, AWatchIsToldWhenTheConnectionEndsOrItsPeerFinishes) {
+  std::atomic<int> told{0}, replaced{0}, handled{0};
+  std::vector<Responder> held;
+  serve([&](IncomingRequest request, Responder responder) {
+    responder.watch_connection([&] { ++replaced; });
+    responder.watch_connection([&] { ++told; });
+    // Whether the request has been answered does not matter.
+    if (request.shard == 0) responder.respond(echo_of(request.frame));
+    else held.push_back(std::move(responder));
+    ++handled;
+  });
+  const auto ask = [&](TcpPeer& peer) {
+    const auto before = handled.load();
+    EXPECT_TRUE(peer.send_frame(request_frame(1, {})));
+    EXPECT_TRUE(eventually([&] { return handled > before; }));
+  };
+  for (int i = 0; i < 2; ++i) {
+    TcpPeer gone(server_->port());
+    ask(gone);
+    EXPECT_EQ(told, i);
+  }
+  EXPECT_TRUE(eventually([&] { return told == 2; }));
+  for (int i = 0; i < 2; ++i) {
+    TcpPeer finished(server_->port());
+    ask(finished);
+    finished.finish_sending();
+    EXPECT_TRUE(eventually([&] { return told == 3 + i; }));
+  }
+  TcpPeer reset(server_->port());
+  ask(reset);
+  const linger at_once{1, 0};
+  ::setsockopt(reset.native(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  { TcpPeer closing(std::move(reset)); }
+  EXPECT_TRUE(eventually([&] { return told == 5; }));
+  server_->stop();
+  EXPECT_EQ(told, 5);
+  EXPECT_EQ(replaced, 0);
+}
+
+TEST_F(KafkaTcpServerTest, AWatchIsToldWhenTheServerClosesTheConnectionButNotWhenItStops) {
+  std::atomic<int> told{0}, handled{0};
+  std::vector<Responder> held;
+  serve([&](IncomingRequest request, Responder responder) {
+    responder.watch_connection([&] { ++told; });
+    if (id_of(request.frame) != 0) held.push_back(std::move(responder));
+    ++handled;
+  });
+  TcpPeer stays(server_->port());
+  ASSERT_TRUE(stays.send_frame(request_frame(1, {})));
+  ASSERT_TRUE(eventually([&] { return handled == 1; }));
+  TcpPeer dropped(server_->port());
+  ASSERT_TRUE(dropped.send_frame(request_frame(0, {})));
+  EXPECT_TRUE(dropped.closed());
+  EXPECT_TRUE(eventually([&] { return told == 1; }));
+  server_->stop();
+  shards_.join();
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(KafkaTcpServerTest, AWatchOnAConnectionThatHasEndedIsToldSoon) {
+  std::atomic<int> told{0}, handled{0};
+  std::vector<Responder> held;
+  serve([&](IncomingRequest, Responder responder) {
+    held.push_back(std::move(responder));
+    ++handled;
+  });
+  {
+    TcpPeer gone(server_->port());
+    ASSERT_TRUE(gone.send_frame(request_frame(1, {})));
+    ASSERT_TRUE(eventually([&] { return handled == 1; }));
+  }
+  std::this_thread::sleep_for(50ms);
+  asio::post(shards_.at(0), [&] { held[0].watch_connection([&] { ++told; }); });
+  EXPECT_TRUE(eventually([&] { return told == 1; }));
+  server_->stop();
+}
+
 TEST_F(KafkaTcpServerTest, AResponderDestroyedUnansweredClosesTheConnection) {
   serve([](IncomingRequest, Responder) {});
   TcpPeer peer(server_->port());

@@ -303,6 +303,39 @@ TEST_F(NngServerTest, PipesOverTheLimitAreRefused) {
   expect_echo(first);
 }
 
+TEST_F(NngServerTest, AWatchIsToldWhenThePipeEnds) {
+  std::atomic<int> told{0}, replaced{0}, handled{0};
+  std::vector<Responder> held;
+  serve([&](IncomingRequest request, Responder responder) {
+    responder.watch_connection([&] { ++replaced; });
+    responder.watch_connection([&] { ++told; });
+    if (id_of(request.frame) == 0) responder.respond(echo_of(request.frame));
+    else held.push_back(std::move(responder));
+    ++handled;
+  });
+  for (int i = 0; i < 2; ++i) {
+    RawReqPeer gone(server_->url());
+    gone.send(1, request_frame(i, {}));
+    ASSERT_TRUE(eventually([&] { return handled == i + 1; }));
+    EXPECT_EQ(told, i);
+    // Closing with an answer on its way can hang nng.
+    if (i == 0) {
+      EXPECT_TRUE(gone.receive());
+    }
+  }
+  EXPECT_TRUE(eventually([&] { return told == 2; }));
+  for (auto& responder : held)  // of a pipe that has ended
+    asio::post(shards_.at(0), [&] { responder.watch_connection([&] { ++told; }); });
+  EXPECT_TRUE(eventually([&] { return told == 3; }));
+  RawReqPeer stays(server_->url());
+  stays.send(1, request_frame(0, {}));
+  EXPECT_TRUE(stays.receive());
+  server_->stop();
+  shards_.join();
+  EXPECT_EQ(told, 3);
+  EXPECT_EQ(replaced, 0);
+}
+
 TEST_F(NngServerTest, AResponderDestroyedUnansweredDropsTheRequestOnly) {
   serve([](IncomingRequest request, Responder responder) {
     if (id_of(request.frame) == 1) responder.respond(echo_of(request.frame));
