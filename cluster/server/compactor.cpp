@@ -26,7 +26,7 @@ class Compactor::Host final : public CleanerHost {
     partition_.shard().run_and_wait([&] { result = partition_.with_log(step); });
     return result;
   }
-  bool go_on(std::size_t bytes) override { return compactor_.go_on(bytes); }
+  bool go_on(std::size_t bytes) override { return partition_.wants_compaction() && compactor_.go_on(bytes); }
 
  private:
   Compactor& compactor_;
@@ -139,9 +139,12 @@ void Compactor::say(const TopicPartition& partition, const CleaningReport& repor
 void Compactor::failed(const TopicPartition& partition, const Error& error) {
   if (error.code == Errc::kUnavailable) return;  // stopped, or the partition is gone
   services_.metrics.failed_cleanings.inc();
-  not_before_[fmt::to_string(partition)] = services_.clock.mono_now() + kPatienceAfterFailure;
+  // Damage does not heal, and another try would write all that lies before it again.
+  const bool for_good = error.code == Errc::kCorrupt || error.code == Errc::kTooLarge;
+  not_before_[fmt::to_string(partition)] = for_good ? MonoTime::max() : services_.clock.mono_now() + kPatienceAfterFailure;
   if (const auto turn = trouble_.turn())
-    log_error("compactor", "a partition cannot be compacted now; it is tried again",
+    log_error("compactor", for_good ? "a partition cannot be compacted; it is left until the next start"
+                       : "a partition cannot be compacted now; it is tried again",
               {{"partition", fmt::to_string(partition)}, {"error", error.message}, {"failed_since_last_said", turn.suppressed}});
 }
 

@@ -97,7 +97,9 @@ Result<ClusterImage::Topics> Controller::open_topics(const std::vector<Topic>& t
   std::vector<std::shared_ptr<TopicImage>> images;
   std::vector<std::pair<TopicImage*, std::int32_t>> jobs;
   for (const auto& topic : topics) {
-    auto settings = resolve_topic_settings(defaults_, topic.configs);
+    auto configs = topic.configs;
+    if (is_internal_topic(topic.name)) configs.insert_or_assign("cleanup.policy", "compact");  // older ones do not say
+    auto settings = resolve_topic_settings(defaults_, configs);
     if (!settings) return in_context(fmt::format("topic '{}'", topic.name), settings.error());
     auto& image = images.emplace_back(std::make_shared<TopicImage>(TopicImage{topic, *std::move(settings), {}}));
     image->partitions.resize(static_cast<std::size_t>(topic.partitions));

@@ -17,7 +17,7 @@ constexpr auto kDeadlineCheckInterval = std::chrono::milliseconds(250);
 
 Partition::Partition(TopicPartition name, Shard& shard, TopicSettings settings, PartitionServices& services,
                      Result<std::unique_ptr<Log>> log)
-    : name_(std::move(name)), shard_(shard), services_(services), settings_(std::move(settings)),
+    : name_(std::move(name)), shard_(shard), services_(services), wants_compaction_(settings.compact), settings_(std::move(settings)),
       append_trouble_(std::chrono::minutes(1), services.clock),
       read_trouble_(std::chrono::minutes(1), services.clock) {
   if (log) {
@@ -166,6 +166,7 @@ Offset Partition::high_watermark() const {
 }
 
 void Partition::change_settings(const TopicSettings& settings) {
+  wants_compaction_.store(settings.compact, std::memory_order_release);
   if (!log_) {
     settings_ = settings;
     return;

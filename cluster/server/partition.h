@@ -107,6 +107,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// It was closed: its folder may belong to another partition by now.
   [[nodiscard]] bool is_gone() const { return gone_.load(std::memory_order_acquire); }
 
+  /// cleanup.policy has "compact"; a cleaning under way ends when it has not any more.
+  [[nodiscard]] bool wants_compaction() const { return wants_compaction_.load(std::memory_order_acquire); }
+
   /// Whether it has a log. Also before the shard knows of it.
   [[nodiscard]] bool is_open() const { return log_ != nullptr; }
 
@@ -219,6 +222,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   PartitionServices& services_;
 
   std::atomic<bool> gone_ = false;  // any thread
+  std::atomic<bool> wants_compaction_;  // any thread
 
   // shard thread only
   TopicSettings settings_;

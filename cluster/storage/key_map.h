@@ -12,7 +12,7 @@
 namespace tributary {
 
 /// Keys are remembered as 128-bit hashes (XXH3) with a seed: two keys in one map are taken for one another with a
-/// probability below 2^-80 for a billion of them, and with another seed they are not. 24 bytes a key, at a load of 85 %.
+/// probability below 2^-60 for a billion of them, and with another seed they are not. 24 bytes a key, at a load of 85 %.
 /// One thread at a time.
 class KeyMap {
  public:

@@ -26,6 +26,7 @@ class LogCleaner {
       log.end_cleaning(cleaned ? std::optional(report_.first_dirty) : std::nullopt, again);
       return {};
     });
+    if (!cleaned && !again) return in_context("not compacted again before the next start", std::move(cleaned).error());
     if (!cleaned) return tl::unexpected<Error>(std::move(cleaned).error());
     RETURN_IF_ERROR(ended);
     return report_;
@@ -43,7 +44,13 @@ class LogCleaner {
   Result<> write_group(Group group, const Segment::Paths& paths);
   Result<> write_cleaned(Segment& out, const StoredBatch& batch, ByteView bytes, bool last);
   Result<bool> keep_records(const StoredBatch& batch, ByteView bytes);
+  /// "For ever" is a hundred years: what clients add to it must not overflow.
+  [[nodiscard]] std::int64_t delete_horizon() const {
+    constexpr std::int64_t kRetentionMax = 36'500ll * 86'400'000;
+    return now_ms_ + std::min(options_.delete_retention_ms, kRetentionMax);
+  }
   Result<> append(Segment& out, ByteView batch);
+  [[nodiscard]] std::optional<WallMs> newest_time(Group group) const;
   Result<> take_place(Group group);
   Result<> for_each_batch(const CleanableSegment& segment, const BatchVisitor& visit);
   Result<> spend(std::size_t bytes) {
@@ -92,8 +99,10 @@ Result<> LogCleaner::for_each_batch(const CleanableSegment& segment, const Batch
     if (!batch) return named(scanner.position(), batch.error());
     if (!*batch) break;
     const auto& header = (*batch)->header;
-    if (header.base_offset < expected || header.next_offset() > segment.end_offset)
-      return named((*batch)->position, {Errc::kCorrupt, fmt::format("the batch has offset {}", header.base_offset)});
+    const bool follows = header.base_offset == expected ||
+                         (header.base_offset > expected && header.base_offset < plan_.gaps_before);
+    if (!follows || header.next_offset() > segment.end_offset)
+      return named((*batch)->position, {Errc::kCorrupt, fmt::format("the batch has offset {} instead of {}", header.base_offset, expected)});
     expected = header.next_offset();
     buffer_.resize(header.total_bytes());
     ASSIGN_OR_RETURN(const auto count, file->read_at((*batch)->position, buffer_));
@@ -135,14 +144,16 @@ Result<> LogCleaner::map_keys() {
 Result<bool> LogCleaner::map_batch(const StoredBatch& batch, ByteView bytes) {
   if (batch.header.control()) return true;
   auto reader = RecordReader::open(bytes, plan_.config.limits.decompressed_bytes_max, decompressor_);
+  if (!reader) return true;  // not a batch to look into: nobody can read it
+  std::vector<std::pair<ByteView, Offset>> keys;
   RecordView record;
-  while (reader) {
+  while (true) {
     const auto more = reader->next(record);
-    if (!more) break;
-    if (!*more) return true;
-    if (record.key && !keys_.put(*record.key, record.offset)) return false;
+    if (!more) return true;  // nor this one, and none of its records counts
+    if (!*more) break;
+    if (record.key) keys.emplace_back(*record.key, record.offset);
   }
-  return true;  // not a batch to look into; nobody can read it
+  return std::ranges::all_of(keys, [this](const auto& key) { return keys_.put(key.first, key.second); });
 }
 
 // ---- Writing -------------------------------------------------------------------------------------
@@ -170,12 +181,11 @@ std::vector<LogCleaner::Group> LogCleaner::groups() const {
 Result<> LogCleaner::clean_group(Group group) {
   const auto base = group.front().base_offset;
   const auto paths = Segment::paths_of(plan_.folder, base, kCleanedSuffix);
-  const auto written = write_group(group, paths);
-  if (!written) {
+  auto done = write_group(group, paths);
+  if (done) done = take_place(group);
+  if (!done && !unsettled_)
     for (const auto& path : {paths.log, paths.offset_index, paths.time_index}) (void)fs_.remove(path);
-    return written;
-  }
-  return take_place(group);
+  return done;
 }
 
 Result<> LogCleaner::write_group(Group group, const Segment::Paths& paths) {
@@ -193,8 +203,20 @@ Result<> LogCleaner::write_group(Group group, const Segment::Paths& paths) {
   report_.segments_before += group.size();
   ++report_.segments_after;
   ASSIGN_OR_RETURN(const auto files, out->finish_and_open());
+  // Retention goes by a file's time where the records' own cannot be believed.
+  if (const auto time = newest_time(group)) (void)files.front()->set_modified_ms(*time);
   for (const auto& file : files) RETURN_IF_ERROR(file->sync_data());
   return {};
+}
+
+std::optional<WallMs> LogCleaner::newest_time(Group group) const {
+  std::optional<WallMs> newest;
+  for (const auto& segment : group) {
+    const auto file = fs_.open(segment.path, OpenMode::kRead);
+    const auto time = file ? (*file)->modified_ms() : Result<WallMs>(fail(Errc::kNotFound, ""));
+    if (time) newest = std::max(newest.value_or(*time), *time);
+  }
+  return newest;
 }
 
 Result<> LogCleaner::write_cleaned(Segment& out, const StoredBatch& batch, ByteView bytes, bool last) {
@@ -248,7 +270,7 @@ Result<bool> LogCleaner::keep_records(const StoredBatch& batch, ByteView bytes) 
     const bool wants_horizon = tombstone_stays && !horizon && header.last_offset() < mapped_end_;
     const bool empty_already = header.record_count == 0;
     if (all_stay && !wants_horizon && !empty_already) return false;
-    rewriter_.begin(header, wants_horizon ? std::optional(now_ms_ + options_.delete_retention_ms) : std::nullopt);
+    rewriter_.begin(header, wants_horizon ? std::optional(delete_horizon()) : std::nullopt);
   }
   return true;
 }
@@ -268,11 +290,17 @@ Result<> LogCleaner::take_place(Group group) {
   const CleanedSegments cleaned{group.front().base_offset, group.back().end_offset};
   const auto swap = plan_.folder + "/" + swap_file_name(cleaned.base_offset, cleaned.end_offset);
   if (!gaps_noted_) {
+    // This also syncs the folder: the last names of a former cleaning are durable before this one's first.
     RETURN_IF_ERROR(save_compaction_point(fs_, plan_.folder, plan_.point));
     gaps_noted_ = true;
   }
+  RETURN_IF_ERROR(spend(0));  // the topic may have ceased to be compacted
+  const auto written = Segment::paths_of(plan_.folder, cleaned.base_offset, kCleanedSuffix);
+  if (auto renamed = fs_.rename(written.log, swap); !renamed) {
+    unsettled_ = fs_.exists(swap);
+    return renamed;
+  }
   unsettled_ = true;
-  RETURN_IF_ERROR(fs_.rename(Segment::paths_of(plan_.folder, cleaned.base_offset, kCleanedSuffix).log, swap));
   RETURN_IF_ERROR(fs_.sync_directory(plan_.folder));
   RETURN_IF_ERROR(host_.with_log([&](Log& log) { return log.adopt_cleaned(cleaned); }));
   for (const auto& segment : group) {

@@ -33,7 +33,8 @@ struct CleanableSegment {
 struct CleaningPlan {
   std::string folder;
   LogConfig config;
-  CompactionPoint point;
+  CompactionPoint point;                   // gaps_below as it will be
+  Offset gaps_before{0};                   // and as it was: others are damage
   std::vector<CleanableSegment> segments;  // neighbours, by rising offset; not empty
   std::vector<Offset> newest_batches;      // the last offset of each producer's newest batch; sorted
 };

@@ -15,6 +15,7 @@ std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, Wa
   if (cleaning_ || cleaning_given_up_ || offline_ || closed_) return std::nullopt;
   CleaningPlan plan;
   std::uint64_t clean_bytes = 0, dirty_bytes = 0;
+  bool waits_for_snapshot = false;
   for (std::size_t number = 0; number + 1 < segments_->size(); ++number) {
     auto& segment = segments_->visit(number);
     const auto end = segments_->base_offset(number + 1);
@@ -26,6 +27,11 @@ std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, Wa
         segments_->leave(number);
         if (!time_ms || now_ms - *time_ms < limits.lag_ms_min) break;
       }
+      // After it, the log may not hold all that is known of producers.
+      if (end > durable_snapshot_) {
+        waits_for_snapshot = true;
+        break;
+      }
       dirty_bytes += segment.size_bytes();
     } else {
       clean_bytes += segment.size_bytes();
@@ -33,16 +39,15 @@ std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, Wa
     plan.segments.push_back({segment.base_offset(), end, segment.size_bytes(), segment.path()});
   }
   const auto all = static_cast<double>(clean_bytes + dirty_bytes);
-  if (dirty_bytes == 0 || static_cast<double>(dirty_bytes) < limits.dirty_ratio_min * all) return std::nullopt;
-  const auto end = plan.segments.back().end_offset;
-  if (end > durable_snapshot_) {
-    // Later the log may not hold all that is known of producers.
-    cleaning_waits_ = true;
-    want_snapshot(end);
+  if (dirty_bytes == 0 || static_cast<double>(dirty_bytes) < limits.dirty_ratio_min * all) {
+    cleaning_waits_ = waits_for_snapshot;
+    if (waits_for_snapshot) want_snapshot(segments_->active().base_offset());
     return std::nullopt;
   }
+  const auto end = plan.segments.back().end_offset;
   plan.folder = folder_;
   plan.config = config_;
+  plan.gaps_before = gaps_below_;
   gaps_below_ = std::max(gaps_below_, end);
   plan.point = {first_dirty_, gaps_below_};
   for (const auto& [id, entry] : producers_->sorted()) plan.newest_batches.push_back(entry->newest().last_offset);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <set>
 
 #include "cluster/storage/folder_names.h"
@@ -72,8 +71,8 @@ class LogRecovery {
 
 Result<RecoveredLog> LogRecovery::run(bool clean) {
   RETURN_IF_ERROR(take_inventory());
-  RETURN_IF_ERROR(load_compaction());
   RETURN_IF_ERROR(finish_swaps());
+  RETURN_IF_ERROR(load_compaction());
   RETURN_IF_ERROR(load_snapshot());
   RETURN_IF_ERROR(finish_removals());
   epochs_complete_ = log_.epochs->load();
@@ -120,12 +119,13 @@ Result<> LogRecovery::take_inventory() {
   return {};
 }
 
-/// One that cannot be read: then gaps are nowhere a sign of damage, and all is cleaned anew.
+/// One that cannot be read: then gaps are no sign of damage but in the last segment, and all is cleaned anew.
 Result<> LogRecovery::load_compaction() {
   const auto point = load_compaction_point(fs_, folder_);
   if (!point && point.error().code != Errc::kCorrupt) return tl::unexpected<Error>(point.error());
-  if (!point) log_.compaction.gaps_below = Offset(std::numeric_limits<std::int64_t>::max());
-  else if (*point) log_.compaction = **point;
+  if (!point && !log_files_.empty()) log_.compaction.gaps_below = *log_files_.rbegin();
+  if (!point) return {};
+  if (*point) log_.compaction = **point;
   return {};
 }
 

@@ -151,8 +151,7 @@ Result<bool> Segment::load_end() {
     since_entry += header.total_bytes();
     const auto relative = header.last_offset() - base_offset_;
     if (!expected || relative > std::numeric_limits<std::int32_t>::max()) return false;
-    if (header.max_timestamp_ms > largest_.timestamp_ms)
-      largest_ = {header.max_timestamp_ms, static_cast<std::int32_t>(relative)};
+    if (time_of(header) > largest_.timestamp_ms) largest_ = {time_of(header), static_cast<std::int32_t>(relative)};
     end = header.next_offset();
   }
   if (time_index_.last() && offset_of(time_index_.last()->relative_offset) >= end) return false;
@@ -247,8 +246,7 @@ Result<> Segment::rewrite_and_sync(Offset from) {
 
 void Segment::index_batch(const BatchHeader& header, std::uint64_t position) {
   const auto relative = static_cast<std::int32_t>(header.last_offset() - base_offset_);
-  if (header.max_timestamp_ms > largest_.timestamp_ms)
-    largest_ = {header.max_timestamp_ms, relative};
+  if (time_of(header) > largest_.timestamp_ms) largest_ = {time_of(header), relative};
   if (bytes_since_entry_ > config_.index_interval_bytes) {
     offset_index_.append({relative, static_cast<std::int32_t>(position)});
     append_time_entry();

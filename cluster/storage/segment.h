@@ -149,6 +149,10 @@ class Segment {
   [[nodiscard]] bool follows(const BatchHeader& batch, Offset expected) const {
     return batch.base_offset == expected || (batch.base_offset > expected && batch.base_offset < gaps_below_);
   }
+  /// Of its records: a header that a cleaner left has none.
+  [[nodiscard]] static std::int64_t time_of(const BatchHeader& batch) {
+    return batch.record_count > 0 ? batch.max_timestamp_ms : kNoTimestamp;
+  }
   [[nodiscard]] Offset offset_of(std::int32_t relative) const { return base_offset_ + relative; }
   [[nodiscard]] tl::unexpected<Error> corrupt_at(std::uint64_t position, const Error& why) const;
   [[nodiscard]] tl::unexpected<Error> ends_early(Offset end) const;

@@ -189,8 +189,8 @@ Result<std::optional<TimestampOffset>> Segment::largest_timestamp(Offset from, O
     if (!batch) return corrupt_at(scanner.position(), batch.error());
     if (!*batch || (*batch)->header.last_offset() >= below) return best;
     const auto& header = (*batch)->header;
-    if (header.max_timestamp_ms > (best ? best->timestamp_ms : kNoTimestamp))
-      best = TimestampOffset{header.max_timestamp_ms, header.last_offset()};
+    if (time_of(header) > (best ? best->timestamp_ms : kNoTimestamp))
+      best = TimestampOffset{time_of(header), header.last_offset()};
   }
 }
 

@@ -44,6 +44,11 @@ class File {
     return fail(Errc::kUnsupported, "this file does not know when it was written");
   }
 
+  /// Sets that time; the next write renews it. kUnsupported.
+  [[nodiscard]] virtual Result<> set_modified_ms(WallMs) {
+    return fail(Errc::kUnsupported, "this file does not know when it was written");
+  }
+
   /// The descriptor, for sendfile; -1 where there is none (simulated files).
   [[nodiscard]] virtual int native_handle() const { return -1; }
 };

@@ -88,6 +88,13 @@ class PosixFile final : public File {
     return WallMs{status.st_mtim.tv_sec} * 1000 + status.st_mtim.tv_nsec / 1'000'000;
   }
 
+  Result<> set_modified_ms(WallMs time_ms) override {
+    const auto seconds = time_ms / 1000, rest = time_ms % 1000;
+    const timespec times[2] = {{0, UTIME_OMIT}, {seconds, rest * 1'000'000}};
+    if (::futimens(descriptor_, times) != 0) return fail_errno("cannot set the time of " + path_);
+    return {};
+  }
+
   int native_handle() const override { return descriptor_; }
 
  private:

@@ -237,6 +237,10 @@ class SimulatedFileSystem::OpenFile final : public File {
 
   Result<std::uint64_t> size() const override { return inode_->cache.size(); }
   Result<WallMs> modified_ms() const override { return inode_->modified_ms; }
+  Result<> set_modified_ms(WallMs time_ms) override {
+    inode_->modified_ms = time_ms;
+    return {};
+  }
 
  private:
   SimulatedFileSystem& fs_;

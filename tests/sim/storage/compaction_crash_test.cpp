@@ -90,24 +90,29 @@ Result<std::map<Offset, SentRecord>> served_records(Log& log, Offset from) {
 
 class DirectHost final : public CleanerHost {
  public:
-  explicit DirectHost(Log& log) : log_(log) {}
-  Result<> with_log(const std::function<Result<>(Log&)>& step) override { return step(log_); }
+  /// `between` is what happens to the log between two steps of the cleaning.
+  DirectHost(Log& log, std::function<Result<>()> between) : log_(log), between_(std::move(between)) {}
+  Result<> with_log(const std::function<Result<>(Log&)>& step) override {
+    if (between_) RETURN_IF_ERROR(between_());
+    return step(log_);
+  }
   bool go_on(std::size_t) override { return true; }
 
  private:
   Log& log_;
+  const std::function<Result<>()> between_;
 };
 
 /// Cleans all that there is to clean; nothing where there is nothing.
 Result<std::optional<CleaningReport>> clean(FileSystem& fs, const Clock& clock, Log& log, std::size_t memory_bytes,
-                                            double dirty_ratio = 0) {
+                                            double dirty_ratio = 0, std::function<Result<>()> between = {}) {
   auto plan = log.begin_cleaning({.dirty_ratio_min = dirty_ratio}, clock.wall_now_ms());
   for (int i = 0; !plan && log.wants_flush() && i < 5; ++i) {
     RETURN_IF_ERROR(log.flush());
     plan = log.begin_cleaning({.dirty_ratio_min = dirty_ratio}, clock.wall_now_ms());
   }
   if (!plan) return std::nullopt;
-  DirectHost host(log);
+  DirectHost host(log, std::move(between));
   const CleanerOptions options{.memory_bytes = memory_bytes, .delete_retention_ms = kDeleteRetentionMs, .seed = 7};
   ASSIGN_OR_RETURN(const auto report, clean_log(fs, clock, *plan, options, host));
   return report;
@@ -304,7 +309,8 @@ class CompactionWorkload {
     if (trouble == 0) fail_in_ = 1 + static_cast<int>(random_.below(30));
     if (trouble == 1) fs_->set_capacity(fs_->used_bytes() + random_.below(1'000));
     const auto memory = random_.below(2) == 0 ? 24 * 8 + random_.below(400) : 1u << 20;
-    const auto report = clean(*fs_, clock_, *log_, memory, random_.below(2) == 0 ? 0.5 : 0);
+    const auto report = clean(*fs_, clock_, *log_, memory, random_.below(2) == 0 ? 0.5 : 0,
+                              trouble > 1 ? [this] { return meanwhile(); } : std::function<Result<>()>());
     cleaning_ = false;
     fail_in_ = 0;
     fs_->set_capacity(UINT64_MAX);
@@ -325,6 +331,18 @@ class CompactionWorkload {
       RETURN_IF_ERROR(check_cleaned(*log_, (*report)->first_dirty));
     }
     return check_served(*log_, truth_, crash_random_);
+  }
+
+  /// What the log's thread does during a cleaning.
+  Result<> meanwhile() {
+    for (auto steps = random_.below(3); steps > 0; --steps) {
+      const auto dice = random_.below(10);
+      if (dice < 6) RETURN_IF_ERROR(append());
+      else if (dice < 8) RETURN_IF_ERROR(flush());
+      else if (dice < 9) RETURN_IF_ERROR(log_->start_new_segment());
+      else RETURN_IF_ERROR(check_served(*log_, truth_, crash_random_));
+    }
+    return {};
   }
 
   void watch() {

@@ -1,10 +1,12 @@
 // Cleaning one log. What a crash leaves of it: tests/sim/storage/compaction_crash_test.cpp.
 
+#include <limits>
 #include <map>
 
 #include "cluster/storage/compaction_point.h"
 #include "cluster/storage/key_map.h"
 #include "cluster/storage/log_cleaner.h"
+#include "common/record/record_writer.h"
 #include "tests/unit/storage/log_fixture.h"
 
 namespace tributary {
@@ -48,12 +50,10 @@ class LogCleanerTest : public LogTest {
     Flush();
   }
   std::optional<CleaningPlan> Plan(const CleaningLimits& limits = {.dirty_ratio_min = 0}) {
-    auto plan = log_->begin_cleaning(limits, clock_.wall_now_ms());
-    for (int i = 0; !plan && log_->wants_flush() && i < 5; ++i) {
-      Flush();
-      plan = log_->begin_cleaning(limits, clock_.wall_now_ms());
-    }
-    return plan;
+    // A plan ends where no durable snapshot reaches yet: one that never is has that done first.
+    EXPECT_FALSE(log_->begin_cleaning({.dirty_ratio_min = 2}, clock_.wall_now_ms()));
+    for (int i = 0; log_->wants_flush() && i < 5; ++i) Flush();
+    return log_->begin_cleaning(limits, clock_.wall_now_ms());
   }
   Result<CleaningReport> TryClean() {
     const auto plan = Plan();
@@ -283,6 +283,111 @@ TEST_F(LogCleanerTest, WithoutASnapshotTheLogStillKnowsEachProducersNewestBatch)
   EXPECT_EQ(again->base_offset, Offset(0));
 }
 
+TEST_F(LogCleanerTest, ATombstoneThatIsToStayForEverDoes) {
+  cleaner_.delete_retention_ms = std::numeric_limits<std::int64_t>::max();
+  Open();
+  AppendKeys({"a"});
+  AppendKeys({"-a"});
+  CloseSegment();
+  Clean();
+  AppendKeys({"b"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(Records(), (Strings{"1:-a", "2:b"}));
+}
+
+TEST_F(LogCleanerTest, ABatchThatWasMissingBeforeIsNotMadeAGap) {
+  Open();
+  AppendKeys({"a"});
+  AppendKeys({"b"});
+  AppendKeys({"c"});
+  CloseSegment();
+  AppendKeys({"d"});
+  CloseSegment();
+  AppendKeys({"e"});
+  CloseSegment();
+  auto bytes = FileBytes(Path(0, kLogSuffix));
+  const auto first = static_cast<std::ptrdiff_t>(parse_batch_header(bytes)->total_bytes());
+  bytes.erase(bytes.begin() + first, bytes.begin() + 2 * first);
+  CloseCleanly();
+  ASSERT_TRUE(fs_->remove(Path(0, kLogSuffix)));
+  Overwrite(Path(0, kLogSuffix), 0, bytes);
+  Open();
+  EXPECT_EQ(TryClean().error().code, Errc::kCorrupt);
+  EXPECT_EQ(log_->read(Offset(1), 1, Offset(5), true).error().code, Errc::kCorrupt);
+}
+
+TEST_F(LogCleanerTest, ADiskThatIsFullAtTheRenameLeavesNothingBehindAndItCanBeTriedAgain) {
+  Open();
+  AppendKeys({"a"});
+  AppendKeys({"a"});
+  CloseSegment();
+  fs_->set_hook([](sim::SimulatedFileSystem::Operation operation, const std::string&) -> Result<> {
+    if (operation == sim::SimulatedFileSystem::Operation::kRename) return fail(Errc::kNoSpace, "full");
+    return {};
+  });
+  EXPECT_EQ(TryClean().error().code, Errc::kNoSpace);
+  fs_->set_hook({});
+  for (const auto& name : Names()) EXPECT_FALSE(name.ends_with(".cleaned")) << name;
+  EXPECT_EQ(Clean().records_kept, 1u);
+}
+
+TEST_F(LogCleanerTest, AHeaderThatIsLeftHasNoTimestamp) {
+  Open();
+  AppendKeys({"a"}, {}, 1'000);
+  AppendKeys({"b"}, {}, 9'000);  // the segment's last batch
+  CloseSegment();
+  options_.config.segment_bytes = 100;
+  log_->set_config(options_.config);
+  AppendKeys({"b"}, {}, 2'000);
+  AppendKeys({"c"}, {}, 3'000);
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(Records(), (Strings{"0:a", "2:b", "3:c"}));
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ((*log_->offset_of_max_timestamp(log_->log_end_offset()))->offset, Offset(3));
+    Kill();
+    Open();
+  }
+}
+
+TEST_F(LogCleanerTest, AWrongClockKeepsNothingForEverInACleanedLog) {
+  Open();
+  fs_->set_wall_ms(clock_.wall_now_ms());
+  const auto future = clock_.wall_now_ms() + 1'000'000'000'000;
+  AppendKeys({"a"}, {}, future);
+  CloseSegment();
+  for (int hour = 0; hour < 3; ++hour) {
+    clock_.advance(std::chrono::hours(1));
+    fs_->set_wall_ms(clock_.wall_now_ms());
+    options_.config.segment_bytes = 100;  // nothing is merged
+    log_->set_config(options_.config);
+    AppendKeys({"b"}, {}, future);
+    CloseSegment();
+    Clean();
+  }
+  EXPECT_EQ(log_->retention_point({.ms = 2 * 3'600'000}, clock_.wall_now_ms()), Offset(1));
+}
+
+TEST_F(LogCleanerTest, ABatchThatNobodyCanReadToItsEndReplacesNothing) {
+  Open();
+  AppendKeys({"a"});
+  CloseSegment();
+  Bytes records;
+  append_record(records, 0, 0, as_bytes("a"), as_bytes(std::string(200, 'v')), {});
+  records.resize(records.size() + 200, 0xff);  // no record
+  BatchHeader header;
+  header.last_offset_delta = 1;
+  header.record_count = 2;
+  Compressor compressor;
+  Bytes scratch;
+  const auto bad = compress_batch(header, records, Compression::kZstd, std::nullopt, compressor, scratch).value();
+  ASSERT_TRUE(log_->append(bad, LeaderEpoch(0)));
+  CloseSegment();
+  EXPECT_GE(Clean().unreadable_batches, 1u);
+  EXPECT_EQ(log_->read(Offset(0), 1, Offset(3), true)->first_offset, Offset(0));
+}
+
 TEST_F(LogCleanerTest, AnUnreadableCheckpointCostsACleaningOnly) {
   Open();
   AppendKeys({"a", "b"});
@@ -296,6 +401,7 @@ TEST_F(LogCleanerTest, AnUnreadableCheckpointCostsACleaningOnly) {
   Open();
   EXPECT_EQ(Records(), (Strings{"1:b", "2:a"}));
   EXPECT_EQ(Clean().first_dirty, Offset(3));
+  EXPECT_EQ((*load_compaction_point(*fs_, kFolder))->gaps_below, Offset(3));  // a gap above is damage, as before
 }
 
 TEST_F(LogCleanerTest, WithoutCompactionAMissingBatchIsDamage) {
