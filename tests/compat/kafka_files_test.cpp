@@ -1,6 +1,7 @@
 // The files of a partition in Kafka's hands, and Kafka's in ours: its DumpLogSegments over what we wrote, and folders
 // that change sides between its broker and ours.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
