@@ -11,7 +11,7 @@ packages=(
   # command line, configuration, JSON, errors
   libcli11-dev libtomlplusplus-dev libsimdjson-dev nlohmann-json3-dev libexpected-dev
   # compression and checksums
-  libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libisal-dev
+  libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libisal-dev libxxhash-dev
   # logs, metrics, HTTP
   libspdlog-dev prometheus-cpp-dev libcpp-httplib-dev
   # tests

@@ -10,6 +10,7 @@ BrokerSettings::BrokerSettings()
   declare_listeners();
   declare_topics();
   declare_storage();
+  declare_compaction();
   declare_groups();
   settings_.add("shards", options_.shards, "Threads that serve partitions and connections")
       .range(0, 256).default_text("0: one per core");
@@ -46,7 +47,7 @@ void BrokerSettings::declare_listeners() {
 void BrokerSettings::declare_topics() {
   settings_.add("auto_create_topics", options_.auto_create_topics, "Create a topic when a client asks for it");
   settings_.add("num_partitions", options_.num_partitions, "Partitions of a topic that is created without saying").range(1, 1'000);
-  settings_.add("partitions_max", options_.partitions_max, "Partitions of this broker; each has at least three open files")
+  settings_.add("partitions_max", options_.partitions_max, "Partitions of this broker; each has an open file")
       .range(1, 100'000);
 }
 
@@ -69,6 +70,15 @@ void BrokerSettings::declare_storage() {
       .range(-1, INT64_MAX);
   settings_.add("retention_check_interval", options_.retention_check_interval,
                 "How often each partition is looked at for what is too old or too much").range("10ms", "1d");
+}
+
+void BrokerSettings::declare_compaction() {
+  settings_.add("cleaner_interval", options_.compactor.interval, "How often compacted topics are looked at").range("10ms", "1d");
+  settings_.bytes("cleaner_memory", options_.compactor.memory_bytes,
+                  "Memory for the keys of the partition that is being compacted, 24 bytes each; with more keys it takes "
+                  "several cleanings").range("64KiB", "64GiB");
+  settings_.bytes("cleaner_bytes_per_second", options_.compactor.bytes_per_second,
+                  "How much compaction reads and writes").range("64KiB", "1TiB");
 }
 
 void BrokerSettings::declare_groups() {

@@ -29,6 +29,7 @@ class BrokerSettings {
   void declare_listeners();
   void declare_topics();
   void declare_storage();
+  void declare_compaction();
   void declare_groups();
 
   BrokerOptions options_;

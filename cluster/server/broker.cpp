@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cluster/metadata/sqlite_metadata_store.h"
+#include "cluster/server/compactor.h"
 #include "cluster/server/controller.h"
 #include "cluster/server/internal_topics.h"
 #include "cluster/server/request_router.h"
@@ -97,6 +98,7 @@ struct Broker::Impl {
   std::unique_ptr<SqliteMetadataStore> store;
   std::unique_ptr<Flusher> flusher;
   std::unique_ptr<PartitionServices> services;
+  std::unique_ptr<Compactor> compactor;
   std::unique_ptr<Controller> controller;
   std::vector<std::unique_ptr<ShardGroups>> groups;
   std::unique_ptr<ServerContext> context;
@@ -162,7 +164,9 @@ Result<> Broker::Impl::open_data() {
   services = std::make_unique<PartitionServices>(PartitionServices{
       fs, clock, *flusher, metrics,
       [this](const TopicPartition& partition, const Error& why) { on_offline(partition, why); },
-      [this](const TopicPartition& partition) { on_deleted(partition); }, nullptr});
+      [this](const TopicPartition& partition) { on_deleted(partition); },
+      [this](const TopicPartition& partition) { compactor->leave(partition); }, nullptr});
+  compactor = std::make_unique<Compactor>(options.compactor, shards, *services);
   controller = std::make_unique<Controller>(options, defaults, *directory, *store, *services, shards);
   RETURN_IF_ERROR(controller->open());
   context.reset(new ServerContext{options, defaults, shards, metrics, clock, to_string(cluster), controller.get(), groups,
@@ -171,6 +175,7 @@ Result<> Broker::Impl::open_data() {
   router = std::make_unique<RequestRouter>(*context);
   start_groups();
   controller->start();
+  compactor->start();
   for (const auto& shard : shards) {
     retention.push_back(std::make_unique<RetentionRound>(*shard, options.retention_check_interval));
     shard->post([round = retention.back().get()] { round->begin(); });
@@ -317,6 +322,7 @@ void Broker::Impl::quiesce() {
   }
   if (kafka) kafka->stop();
   if (nng) nng->stop();
+  if (compactor) compactor->stop();
   if (controller) {
     controller->stop();
     controller->close_partitions();

@@ -15,6 +15,13 @@ enum class FlushMode {
   kInterval,  // answers and serves after the write to the page cache; fdatasync every `flush_interval`
 };
 
+/// Of compacted topics.
+struct CompactorOptions {
+  std::chrono::milliseconds interval{15'000};  // between two looks at all partitions
+  std::size_t memory_bytes = 64u << 20;        // see CleanerOptions
+  std::uint64_t bytes_per_second = 50u << 20;  // read and written
+};
+
 struct BrokerOptions {
   std::string data = "./data";
   BrokerId node_id{1};
@@ -37,7 +44,7 @@ struct BrokerOptions {
   std::int32_t partitions_per_topic_max = 1'000;
   std::int32_t offsets_topic_partitions = 50;  // of __consumer_offsets, at its creation
   GroupOptions groups;                         // but for offsets_partitions
-  std::int32_t partitions_max = 4'000;  // of the broker: each has at least three open files
+  std::int32_t partitions_max = 10'000;  // of the broker: each has an open file
 
   // Defaults of topics' configurations.
   FlushMode flush = FlushMode::kAlways;
@@ -54,6 +61,7 @@ struct BrokerOptions {
   std::chrono::milliseconds fetch_wait_max{30'000};
 
   std::chrono::milliseconds checkpoint_interval{10'000};
+  CompactorOptions compactor;
   /// How often each partition is looked at for what is too old or too much.
   std::chrono::milliseconds retention_check_interval = std::chrono::minutes(5);
 };

@@ -15,6 +15,8 @@ using ConfigType = DescribeConfigsResponse::Type;
 /// The broker's default for a topic config, under Kafka's name for it; empty if there is none.
 std::string_view broker_name_of(std::string_view topic_config) {
   constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"cleanup.policy", "log.cleanup.policy"},
+      {"delete.retention.ms", "log.cleaner.delete.retention.ms"},
       {"flush.messages", "log.flush.interval.messages"}, {"flush.ms", "log.flush.interval.ms"},
       {"max.message.bytes", "message.max.bytes"},        {"retention.bytes", "log.retention.bytes"},
       {"retention.ms", "log.retention.ms"},              {"segment.bytes", "log.segment.bytes"},
@@ -29,6 +31,7 @@ ConfigType type_of(TopicConfigInfo::Type type) {
   switch (type) {
     case TopicConfigInfo::Type::kInt: return ConfigType::kInt;
     case TopicConfigInfo::Type::kLong: return ConfigType::kLong;
+    case TopicConfigInfo::Type::kDouble: return ConfigType::kDouble;
     case TopicConfigInfo::Type::kString: return ConfigType::kString;
     case TopicConfigInfo::Type::kList: return ConfigType::kList;
     case TopicConfigInfo::Type::kBoolean: return ConfigType::kBoolean;

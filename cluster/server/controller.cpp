@@ -344,6 +344,7 @@ TopicOutcome Controller::delete_one(const TopicToDelete& wanted) {
   publish(std::make_shared<const ClusterImage>(std::move(topics)));
   for (const auto& partition : partitions) {
     partition->shard().run_and_wait([&] { partition->close(ErrorCode::kUnknownTopicOrPartition).reset(); });
+    services_.leave_files(partition->name());
     checkpointed_.erase(partition->name());
     services_.on_deleted(partition->name());
   }

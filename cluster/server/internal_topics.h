@@ -19,7 +19,7 @@ inline constexpr std::size_t kOffsetsBatchBytesMax = 16u << 20;
 [[nodiscard]] inline NewTopic offsets_topic(const BrokerOptions& options) {
   return {.name = std::string(kOffsetsTopic),
           .partitions = options.offsets_topic_partitions,
-          .configs = {{"max.message.bytes", std::to_string(kOffsetsBatchBytesMax)},
+          .configs = {{"cleanup.policy", "compact"}, {"max.message.bytes", std::to_string(kOffsetsBatchBytesMax)},
                       {"segment.bytes", "104857600"}, {"retention.bytes", "-1"}, {"retention.ms", "-1"}}};
 }
 

@@ -14,6 +14,7 @@
 #include "cluster/server/topic_settings.h"
 #include "cluster/storage/flusher.h"
 #include "cluster/storage/log.h"
+#include "cluster/storage/log_cleaner.h"
 #include "common/base/ids.h"
 #include "common/protocol/error_code.h"
 #include "common/telemetry/log.h"
@@ -82,6 +83,8 @@ struct PartitionServices {
   std::function<void(const TopicPartition&, const Error&)> on_offline;
   /// A partition was deleted, whether offline or not. On the controller's thread.
   std::function<void(const TopicPartition&)> on_deleted;
+  /// A closed partition's files are to go: returns when nobody else is at them. On the controller's thread.
+  std::function<void(const TopicPartition&)> leave_files;
   /// The controller's, which sets it when it is made.
   LogTrims* trims = nullptr;
 };
@@ -133,6 +136,16 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Begins to remove what retention.ms and retention.bytes do not keep; see Log::retention_point. Cheap when nothing
   /// is due, but for the first time, which reads the oldest segment's index.
   void enforce_retention();
+
+  // Compaction; the compactor's doing.
+  [[nodiscard]] bool is_compacted() const { return settings_.compact && log_ != nullptr; }
+  [[nodiscard]] std::int64_t delete_retention_ms() const { return settings_.delete_retention_ms; }
+  /// Log::begin_cleaning, if the topic is compacted; sees to the flush that a plan may have to wait for.
+  [[nodiscard]] std::optional<CleaningPlan> begin_cleaning();
+  /// kUnavailable if there is no log any more.
+  [[nodiscard]] Result<> with_log(const std::function<Result<>(Log&)>& step);
+  /// What waited for the end of a cleaning goes on.
+  void cleaning_ended();
 
   /// Exclusive: what consumers may read. Needs a log.
   [[nodiscard]] Offset high_watermark() const;

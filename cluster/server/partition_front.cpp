@@ -1,4 +1,4 @@
-// Partition's front: retention and DeleteRecords. A new log start is made durable by the controller's thread, and
+// Partition's front: retention, DeleteRecords, compaction. A new log start is made durable by the controller's thread, and
 // only then is it the log's: what a client has seen deleted does not come back.
 
 #include "cluster/server/error_mapping.h"
@@ -6,6 +6,7 @@
 #include "cluster/server/partition.h"
 #include "cluster/server/server_metrics.h"
 #include "cluster/server/shard.h"
+#include "cluster/storage/log_cleaner.h"
 #include "common/protocol/messages/delete_records.h"
 
 namespace tributary {
@@ -13,6 +14,7 @@ namespace tributary {
 void Partition::delete_records(Offset offset, Duration timeout, std::function<void(DeleteOutcome)> done) {
   if (!log_) return done({.error = closed_});
   if (log_->offline()) return done({.error = ErrorCode::kKafkaStorageError});
+  if (!settings_.remove_old) return done({.error = ErrorCode::kPolicyViolation});
   if (offset == DeleteRecordsRequest::kToHighWatermark) offset = high_watermark();
   if (offset < Offset(0) || offset > high_watermark()) return done({.error = ErrorCode::kOffsetOutOfRange});
   if (offset <= log_->log_start_offset()) return done({.low_watermark = log_->log_start_offset()});
@@ -25,7 +27,7 @@ void Partition::enforce_retention() {
   if (!log_ || log_->offline()) return;
   log_->prepare_removal();  // of what a restart or a full disk has left
   const auto& limits = settings_.retention;
-  if (limits.ms >= 0 || limits.bytes >= 0) {
+  if (settings_.remove_old && (limits.ms >= 0 || limits.bytes >= 0)) {
     const auto point = log_->retention_point(limits, services_.clock.wall_now_ms());
     if (!point) say_read_trouble("cannot tell what is too old", point.error());
     else if (*point > log_->log_start_offset()) return move_log_start(*point);
@@ -71,6 +73,20 @@ void Partition::on_log_start_noted(Offset offset, const Result<>& noted) {
   log_->prepare_removal();
   continue_at_front();
 }
+
+std::optional<CleaningPlan> Partition::begin_cleaning() {
+  if (!is_compacted()) return std::nullopt;
+  auto plan = log_->begin_cleaning(settings_.cleaning, services_.clock.wall_now_ms());
+  if (!plan && log_->wants_flush()) flush_now();
+  return plan;
+}
+
+Result<> Partition::with_log(const std::function<Result<>(Log&)>& step) {
+  if (!log_) return fail(Errc::kUnavailable, fmt::format("{} is closed", name_));
+  return step(*log_);
+}
+
+void Partition::cleaning_ended() { continue_at_front(); }
 
 void Partition::complete_deletes() {
   std::vector<PendingDelete> deletes;

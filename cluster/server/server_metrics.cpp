@@ -30,6 +30,10 @@ ServerMetrics::ServerMetrics(MetricsRegistry& registry)
                                        "Requests of logs to be made durable; more than rounds: they were grouped")),
       removed_segments(registry.counter("tributary_broker_removed_segments_total",
                                         "Segments removed by retention and DeleteRecords")),
+      cleanings(registry.counter("tributary_broker_cleanings_total", "Cleanings of compacted partitions")),
+      failed_cleanings(registry.counter("tributary_broker_failed_cleanings_total", "Cleanings that came to nothing")),
+      cleaned_records(registry.counter("tributary_broker_cleaned_records_total",
+                                       "Records that compaction took away: their keys have newer ones")),
       partitions(registry.gauge("tributary_broker_partitions", "Partitions that this broker serves")),
       offline_logs(registry.gauge("tributary_broker_offline_logs", "Partitions whose log is offline")),
       registry_(registry) {}

@@ -26,6 +26,9 @@ class ServerMetrics {
   Counter& flush_rounds;
   Counter& flushed_tickets;
   Counter& removed_segments;   // by retention and DeleteRecords
+  Counter& cleanings;          // of compacted partitions
+  Counter& failed_cleanings;
+  Counter& cleaned_records;    // taken away by them
   Gauge& partitions;
   Gauge& offline_logs;
 

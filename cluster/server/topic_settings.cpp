@@ -10,6 +10,10 @@ using Type = TopicConfigInfo::Type;
 constexpr std::int64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
 
+tl::unexpected<Error> refuse_config(std::string_view name, std::string why) {
+  return fail(Errc::kInvalidArgument, fmt::format("config '{}': {}", name, why));
+}
+
 /// A config with a number in a range.
 struct NumberConfig {
   std::string_view name;
@@ -21,6 +25,10 @@ struct NumberConfig {
 };
 
 constexpr NumberConfig kNumbers[] = {
+    {"delete.retention.ms", Type::kLong, 0, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.delete_retention_ms = n; },
+     [](const TopicSettings& s) { return s.delete_retention_ms; },
+     "a record without a value stays so long in a compacted topic after its first cleaning"},
     {"flush.messages", Type::kLong, 1, kInt64Max,
      [](TopicSettings& s, std::int64_t n) { s.flush_messages = n; },
      [](const TopicSettings& s) { return s.flush_messages; },
@@ -37,6 +45,10 @@ constexpr NumberConfig kNumbers[] = {
      [](TopicSettings& s, std::int64_t n) { s.log.limits.batch_bytes_max = static_cast<std::size_t>(n); },
      [](const TopicSettings& s) { return static_cast<std::int64_t>(s.log.limits.batch_bytes_max); },
      "the largest record batch that is taken, as it is stored"},
+    {"min.compaction.lag.ms", Type::kLong, 0, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.cleaning.lag_ms_min = n; },
+     [](const TopicSettings& s) { return s.cleaning.lag_ms_min; },
+     "younger records are not compacted"},
     {"retention.bytes", Type::kLong, -1, kInt64Max,
      [](TopicSettings& s, std::int64_t n) { s.retention.bytes = n; },
      [](const TopicSettings& s) { return s.retention.bytes; },
@@ -59,6 +71,53 @@ constexpr NumberConfig kNumbers[] = {
      "a segment file is closed after this time, even if it is not full"},
 };
 
+std::string policy_of(const TopicSettings& settings) {
+  return settings.compact && settings.remove_old ? "compact,delete" : settings.compact ? "compact" : "delete";
+}
+
+Result<> set_policy(TopicSettings& settings, std::string_view list) {
+  settings.compact = settings.remove_old = false;
+  while (true) {
+    const auto comma = list.find(',');
+    auto item = list.substr(0, comma);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (item == "compact") settings.compact = true;
+    else if (item == "delete") settings.remove_old = true;
+    else return refuse_config("cleanup.policy", fmt::format("'{}' is neither 'delete' nor 'compact'", item));
+    if (comma == std::string_view::npos) break;
+    list.remove_prefix(comma + 1);
+  }
+  settings.log.limits.keys_required = settings.compact;
+  return {};
+}
+
+Result<> set_dirty_ratio(TopicSettings& settings, std::string_view value) {
+  double ratio = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), ratio);
+  if (error != std::errc() || end != value.data() + value.size() || !(ratio >= 0 && ratio <= 1))
+    return refuse_config("min.cleanable.dirty.ratio", fmt::format("'{}' is not a number between 0 and 1", value));
+  settings.cleaning.dirty_ratio_min = ratio;
+  return {};
+}
+
+/// A config with a text of its own.
+struct TextConfig {
+  std::string_view name;
+  Type type;
+  Result<> (*set)(TopicSettings&, std::string_view);
+  std::string (*get)(const TopicSettings&);
+  std::string_view documentation;
+};
+
+constexpr TextConfig kTexts[] = {
+    {"cleanup.policy", Type::kList, set_policy, policy_of,
+     "delete: what retention does not keep is removed; compact: of each key the newest record is kept; or both"},
+    {"min.cleanable.dirty.ratio", Type::kDouble, set_dirty_ratio,
+     [](const TopicSettings& s) { return fmt::format("{}", s.cleaning.dirty_ratio_min); },
+     "a compacted partition is cleaned when so much of its closed segments is not clean"},
+};
+
 /// A config that is taken only with the one value that holds here.
 struct FixedConfig {
   std::string_view name;
@@ -68,7 +127,6 @@ struct FixedConfig {
 };
 
 constexpr FixedConfig kFixed[] = {
-    {"cleanup.policy", "delete", Type::kList, "compaction is not served"},
     {"compression.type", "producer", Type::kString, "batches are kept as the producer compressed them"},
     {"message.timestamp.type", "CreateTime", Type::kString, "records keep the time that their producer gave them"},
     {"min.insync.replicas", "1", Type::kInt, "a cluster of one broker has one replica"},
@@ -76,30 +134,28 @@ constexpr FixedConfig kFixed[] = {
     {"unclean.leader.election.enable", "false", Type::kBoolean, "acknowledged records are never given up"},
 };
 
-tl::unexpected<Error> refuse(std::string_view name, std::string why) {
-  return fail(Errc::kInvalidArgument, fmt::format("config '{}': {}", name, why));
-}
-
 Result<> apply(TopicSettings& settings, const std::string& name, const std::string& value) {
   for (const auto& config : kNumbers) {
     if (config.name != name) continue;
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
     if (error != std::errc() || end != value.data() + value.size())
-      return refuse(name, fmt::format("'{}' is not a number", value));
+      return refuse_config(name, fmt::format("'{}' is not a number", value));
     if (number < config.min || number > config.max)
-      return refuse(name, fmt::format("{} is not between {} and {}", number, config.min, config.max));
+      return refuse_config(name, fmt::format("{} is not between {} and {}", number, config.min, config.max));
     config.set(settings, number);
     return {};
   }
+  for (const auto& config : kTexts)
+    if (config.name == name) return config.set(settings, value);
   for (const auto& config : kFixed) {
     if (config.name != name) continue;
     if (config.value != value)
-      return refuse(name, fmt::format("'{}' is not supported, only '{}': {}", value, config.value,
+      return refuse_config(name, fmt::format("'{}' is not supported, only '{}': {}", value, config.value,
                                       config.documentation));
     return {};
   }
-  return refuse(name, "not supported");
+  return refuse_config(name, "not supported");
 }
 
 }  // namespace
@@ -127,6 +183,8 @@ std::vector<TopicConfigInfo> describe_topic_configs(const TopicSettings& setting
   for (const auto& config : kNumbers)
     all.push_back({config.name, std::to_string(config.get(settings)), config.type, own(config.name),
                    config.documentation});
+  for (const auto& config : kTexts)
+    all.push_back({config.name, config.get(settings), config.type, own(config.name), config.documentation});
   for (const auto& config : kFixed)
     all.push_back({config.name, std::string(config.value), config.type, own(config.name), config.documentation});
   std::ranges::sort(all, {}, &TopicConfigInfo::name);

@@ -19,6 +19,10 @@ struct TopicSettings {
   std::int64_t flush_messages = 1;               // flush.messages: fdatasync after so many records
   std::chrono::milliseconds flush_interval{1'000};  // flush.ms: and at the latest after so long
   RetentionLimits retention;                     // retention.ms, retention.bytes
+  bool remove_old = true;                        // cleanup.policy has "delete": by retention and DeleteRecords
+  bool compact = false;                          // cleanup.policy has "compact"
+  CleaningLimits cleaning;                       // min.cleanable.dirty.ratio, min.compaction.lag.ms
+  std::int64_t delete_retention_ms = 86'400'000;  // delete.retention.ms: how long tombstones stay
 
   /// acks=all waits for fdatasync, and nothing is served before it.
   [[nodiscard]] bool flush_always() const { return flush_messages == 1; }
@@ -33,7 +37,7 @@ struct TopicSettings {
                                                            const TopicConfigs& configs);
 
 struct TopicConfigInfo {
-  enum class Type { kInt, kLong, kString, kList, kBoolean };
+  enum class Type { kInt, kLong, kDouble, kString, kList, kBoolean };
   std::string_view name;
   std::string value;
   Type type;

@@ -9,6 +9,7 @@
 namespace tributary {
 namespace {
 
+constexpr std::string_view kSwapSuffix = ".swap";
 constexpr std::size_t kOffsetDigits = 20;
 constexpr std::size_t kFileNameMax = 255;
 constexpr std::size_t kDeletedUniqueDigits = 32;
@@ -38,6 +39,20 @@ std::optional<SegmentFileName> parse_segment_file_name(std::string_view name) {
   for (const auto suffix : {kLogSuffix, kOffsetIndexSuffix, kTimeIndexSuffix, kSnapshotSuffix})
     if (name.substr(kOffsetDigits) == suffix) return SegmentFileName{Offset(*offset), suffix};
   return std::nullopt;
+}
+
+std::string swap_file_name(Offset base_offset, Offset end_offset) {
+  return fmt::format("{:020}-{:020}{}", base_offset.value(), end_offset.value(), kSwapSuffix);
+}
+
+std::optional<SwapFileName> parse_swap_file_name(std::string_view name) {
+  if (!name.ends_with(kSwapSuffix)) return std::nullopt;
+  name.remove_suffix(kSwapSuffix.size());
+  if (name.size() != 2 * kOffsetDigits + 1 || name[kOffsetDigits] != '-') return std::nullopt;
+  const auto base = parse_digits<std::int64_t>(name.substr(0, kOffsetDigits));
+  const auto end = parse_digits<std::int64_t>(name.substr(kOffsetDigits + 1));
+  if (!base || !end || *end <= *base) return std::nullopt;
+  return SwapFileName{Offset(*base), Offset(*end)};
 }
 
 std::string partition_folder_name(const TopicPartition& partition) {

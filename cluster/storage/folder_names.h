@@ -14,6 +14,8 @@ inline constexpr std::string_view kLogSuffix = ".log";
 inline constexpr std::string_view kOffsetIndexSuffix = ".index";
 inline constexpr std::string_view kTimeIndexSuffix = ".timeindex";
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
+/// What a log cleaner is writing: behind the name of the file that it is to become. Means nothing after a crash.
+inline constexpr std::string_view kCleanedSuffix = ".cleaned";
 inline constexpr std::string_view kDeletedFolderSuffix = "-delete";
 
 /// "00000000000000000042.log": the offset with 20 digits, then the suffix.
@@ -25,6 +27,15 @@ struct SegmentFileName {
 };
 /// Nothing for a name that segment_file_name cannot give. The suffix is a constant.
 [[nodiscard]] std::optional<SegmentFileName> parse_segment_file_name(std::string_view name);
+
+/// "00000000000000000042-00000000000000000099.swap": what takes the place of the segments from offset 42 on and
+/// below 99.
+[[nodiscard]] std::string swap_file_name(Offset base_offset, Offset end_offset);
+struct SwapFileName {
+  Offset base_offset{0};
+  Offset end_offset{0};  // exclusive
+};
+[[nodiscard]] std::optional<SwapFileName> parse_swap_file_name(std::string_view name);
 
 /// "<topic>-<partition>".
 [[nodiscard]] std::string partition_folder_name(const TopicPartition& partition);

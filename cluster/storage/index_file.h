@@ -56,6 +56,9 @@ class IndexFile {
 
   IndexFile(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
 
+  /// The file has been renamed.
+  void moved_to(std::string path) { path_ = std::move(path); }
+
   /// Takes the file's entries as they are. False if the file is missing or cannot be an index
   /// (its size, or a last entry out of order); then the caller rebuilds it.
   [[nodiscard]] Result<bool> load();
@@ -102,7 +105,7 @@ class IndexFile {
   [[nodiscard]] static Result<std::optional<Entry>> read_entry(const File& file, std::size_t number);
 
   FileSystem& fs_;
-  const std::string path_;
+  std::string path_;
   std::size_t on_file_ = 0;
   std::vector<Entry> pending_;
   std::optional<Entry> last_;

@@ -40,6 +40,8 @@ Result<std::unique_ptr<Log>> Log::open(FileSystem& fs, const Clock& clock,
   log->durable_snapshot_ = recovered.durable_snapshot;
   log->log_start_offset_ = recovered.log_start_offset;
   log->log_end_offset_ = log->stable_offset_ = recovered.log_end_offset;
+  log->first_dirty_ = recovered.compaction.first_dirty;
+  log->gaps_below_ = recovered.compaction.gaps_below;
   log->recovery_ = std::move(recovered.report);
   return log;
 }

@@ -31,6 +31,15 @@ struct RetentionLimits {
   std::int64_t bytes = -1;  // retention.bytes
 };
 
+/// When a compacted log is worth cleaning.
+struct CleaningLimits {
+  double dirty_ratio_min = 0.5;  // min.cleanable.dirty.ratio: of the closed segments' bytes
+  std::int64_t lag_ms_min = 0;   // min.compaction.lag.ms: what is younger is left alone
+};
+
+struct CleaningPlan;
+struct CleanedSegments;
+
 struct AppendInfo {
   Offset base_offset{0};  // of the first batch
   Offset last_offset{0};  // inclusive, of the last batch
@@ -44,7 +53,7 @@ struct LogSlice {
   std::shared_ptr<const File> file;
   std::uint64_t position = 0;
   std::uint32_t length = 0;
-  Offset first_offset{0};  // of the first batch: at most the offset asked for
+  Offset first_offset{0};  // of the first batch; above the one asked for where a cleaner has taken that
   Offset next_offset{0};   // exclusive: where to go on reading
 };
 
@@ -78,7 +87,7 @@ class SegmentList;
 /// One thread at a time (the partition's shard). Blocks on page-cache writes and on reads, never on a
 /// sync, except where said.
 ///
-/// Invariant: log_start_offset <= stable_offset <= log_end_offset; offsets are dense.
+/// Invariant: log_start_offset <= stable_offset <= log_end_offset; offsets are dense, but for what a cleaner took.
 ///
 /// Goes offline for good when a sync fails: append, begin_flush and close_cleanly then give
 /// kUnavailable with the first error; reads of what is stable still work.
@@ -149,7 +158,7 @@ class Log {
   /// A segment was closed since the last flush: files stay open, and a snapshot in memory, until the next.
   /// Or segments wait for a snapshot to be durable: see prepare_removal.
   [[nodiscard]] bool wants_flush() const {
-    return !pending_snapshots_.empty() || (removal_waits_ && !unsynced_snapshots_.empty());
+    return !pending_snapshots_.empty() || ((removal_waits_ || cleaning_waits_) && !unsynced_snapshots_.empty());
   }
 
   /// Nothing if all is stable and no flush is wanted, or the log is offline. Several tickets may be
@@ -198,6 +207,20 @@ class Log {
   /// out stay readable. Nothing as long as no durable snapshot outlives the segments.
   [[nodiscard]] RemovableFiles take_removable_files();
 
+  // ---- Cleaning (compaction): see log_cleaner.h, which drives this ----
+
+  /// What there is to clean, if it is worth it: closed segments, all durable. Until end_cleaning no segment is removed
+  /// (take_removable_files gives nothing). Nothing also as long as no durable snapshot knows their producers: then
+  /// wants_flush() until one does, and a later call gives the plan.
+  [[nodiscard]] std::optional<CleaningPlan> begin_cleaning(const CleaningLimits& limits, WallMs now_ms);
+  /// Reads from the cleaned file from now on, under its swap name, and no more from those that it replaces.
+  [[nodiscard]] Result<> adopt_cleaned(const CleanedSegments& cleaned);
+  /// Gives the files of an adopted segment their final names. Not durable until the folder is synced.
+  [[nodiscard]] Result<> settle_cleaned(const CleanedSegments& cleaned);
+  /// `first_dirty`: cleaned up to here; nothing if the cleaning came to nothing. `again`: it may be tried again in this
+  /// life.
+  void end_cleaning(std::optional<Offset> first_dirty, bool again);
+
   /// Begin, sync on this thread (blocks), complete.
   [[nodiscard]] Result<> flush();
 
@@ -224,6 +247,7 @@ class Log {
   [[nodiscard]] Result<> roll();
   void write_pending_snapshots();
   void note_durable_snapshots(std::uint64_t ticket);
+  void want_snapshot(Offset needed);
   [[nodiscard]] Result<std::shared_ptr<File>> write_snapshot(Offset offset, ByteView bytes);
   void mark_folder_dirty() { folder_dirty_since_ticket_ = next_ticket_id_; }
   void go_offline(const Error& error);
@@ -251,6 +275,12 @@ class Log {
   std::vector<UnsyncedSnapshot> unsynced_snapshots_;
   Offset durable_snapshot_{0};     // the newest one that a power cut leaves; 0: none is known
   bool removal_waits_ = false;     // segments are kept for want of a durable snapshot
+  bool cleaning_waits_ = false;    // the same of cleaning
+
+  Offset first_dirty_{0};
+  Offset gaps_below_{0};
+  bool cleaning_ = false;          // under way
+  bool cleaning_given_up_ = false;
 
   // What the next ticket must sync besides the active segment.
   std::vector<std::shared_ptr<File>> dirty_files_;

@@ -49,7 +49,11 @@ bool Log::has_removable_segments() const {
 void Log::prepare_removal() {
   const auto needed = segments_->base_offset(segments_->number_of(log_start_offset_));
   removal_waits_ = has_removable_segments() && needed > durable_snapshot_;
-  if (!removal_waits_ || offline_) return;
+  if (removal_waits_ && !offline_) want_snapshot(needed);
+}
+
+/// Takes one that knows all batches below `needed`, unless it is there or under way.
+void Log::want_snapshot(Offset needed) {
   const auto outlives = [&](const auto& snapshot) { return snapshot.offset >= needed; };
   if (std::ranges::any_of(pending_snapshots_, outlives) || std::ranges::any_of(unsynced_snapshots_, outlives)) return;
   pending_snapshots_.push_back({log_end_offset_, encode_producer_snapshot(*producers_)});
@@ -57,6 +61,7 @@ void Log::prepare_removal() {
 
 Log::RemovableFiles Log::take_removable_files() {
   RemovableFiles files;
+  if (cleaning_) return files;
   const auto below = std::min(log_start_offset_, durable_snapshot_);
   auto& count = files.segments;
   for (; count + 1 < segments_->size() && segments_->base_offset(count + 1) <= below; ++count)

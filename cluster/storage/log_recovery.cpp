@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <set>
 
 #include "cluster/storage/folder_names.h"
@@ -26,6 +27,8 @@ class LogRecovery {
 
  private:
   [[nodiscard]] Result<> take_inventory();
+  [[nodiscard]] Result<> load_compaction();
+  [[nodiscard]] Result<> finish_swaps();
   [[nodiscard]] Result<> load_snapshot();
   [[nodiscard]] Result<> finish_removals();
   [[nodiscard]] Result<> make_snapshot_durable();
@@ -58,6 +61,7 @@ class LogRecovery {
   RecoveredLog log_;
 
   std::set<Offset> log_files_;
+  std::vector<SwapFileName> swaps_;  // by rising offset, apart
   std::set<Offset> snapshot_files_;
   Offset producers_from_{0};  // batches from here on are not in `producers` yet
   Offset replay_from_{0};     // the first batch that producers or epochs lack
@@ -68,6 +72,8 @@ class LogRecovery {
 
 Result<RecoveredLog> LogRecovery::run(bool clean) {
   RETURN_IF_ERROR(take_inventory());
+  RETURN_IF_ERROR(load_compaction());
+  RETURN_IF_ERROR(finish_swaps());
   RETURN_IF_ERROR(load_snapshot());
   RETURN_IF_ERROR(finish_removals());
   epochs_complete_ = log_.epochs->load();
@@ -97,7 +103,8 @@ Result<> LogRecovery::take_inventory() {
   for (const auto& name : names) {
     const auto parsed = parse_segment_file_name(name);
     if (!parsed) {
-      if (name.ends_with(".tmp")) RETURN_IF_ERROR(fs_.remove(folder_ + "/" + name));
+      if (const auto swap = parse_swap_file_name(name)) swaps_.push_back(*swap);
+      else if (name.ends_with(".tmp") || name.ends_with(kCleanedSuffix)) RETURN_IF_ERROR(fs_.remove(folder_ + "/" + name));
       continue;  // not a log's: left alone
     }
     if (parsed->suffix == kLogSuffix) {
@@ -111,6 +118,33 @@ Result<> LogRecovery::take_inventory() {
   for (const auto& [base_offset, name] : indexes)
     if (!log_files_.contains(base_offset)) RETURN_IF_ERROR(fs_.remove(folder_ + "/" + name));
   return {};
+}
+
+/// One that cannot be read: then gaps are nowhere a sign of damage, and all is cleaned anew.
+Result<> LogRecovery::load_compaction() {
+  const auto point = load_compaction_point(fs_, folder_);
+  if (!point && point.error().code != Errc::kCorrupt) return tl::unexpected<Error>(point.error());
+  if (!point) log_.compaction.gaps_below = Offset(std::numeric_limits<std::int64_t>::max());
+  else if (*point) log_.compaction = **point;
+  return {};
+}
+
+/// What was cleaned and took its swap name is complete. Each step can be done again, whatever a crash left of it.
+Result<> LogRecovery::finish_swaps() {
+  if (swaps_.empty()) return {};
+  // The name may be in memory only, after a process's death: it must outlive what it replaces.
+  RETURN_IF_ERROR(fs_.sync_directory(folder_));
+  for (const auto& swap : swaps_) {
+    for (auto it = log_files_.lower_bound(swap.base_offset); it != log_files_.end() && *it < swap.end_offset;
+         it = log_files_.erase(it))
+      for (const auto suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kLogSuffix})
+        if (fs_.exists(path_of(*it, suffix))) RETURN_IF_ERROR(fs_.remove(path_of(*it, suffix)));
+    RETURN_IF_ERROR(fs_.sync_directory(folder_));
+    RETURN_IF_ERROR(fs_.rename(folder_ + "/" + swap_file_name(swap.base_offset, swap.end_offset),
+                               path_of(swap.base_offset, kLogSuffix)));
+    log_files_.insert(swap.base_offset);
+  }
+  return fs_.sync_directory(folder_);
 }
 
 /// Takes the newest snapshot that is whole; removes damaged ones (a crash leaves those).
@@ -159,6 +193,7 @@ Result<> LogRecovery::make_snapshot_durable() {
 Result<> LogRecovery::open_segments() {
   for (const auto base_offset : log_files_) {
     log_.segments->push_back(std::make_unique<Segment>(fs_, folder_, base_offset, config_));
+    log_.segments->active().set_gaps_below(log_.compaction.gaps_below);
     RETURN_IF_ERROR(log_.segments->active().learn_size());
   }
   if (!log_.segments->empty()) {

@@ -3,6 +3,7 @@
 
 #include "cluster/storage/leader_epochs.h"
 #include "cluster/storage/producer_states.h"
+#include "cluster/storage/compaction_point.h"
 #include "cluster/storage/segment_list.h"
 
 namespace tributary {
@@ -15,6 +16,7 @@ struct RecoveredLog {
   Offset durable_snapshot{0};     // the newest one that was made durable here; 0: none
   Offset log_start_offset{0};
   Offset log_end_offset{0};       // all below is durable
+  CompactionPoint compaction;     // zeros: never cleaned
   RecoveryReport report;
 };
 

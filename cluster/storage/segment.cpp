@@ -7,21 +7,42 @@
 
 namespace tributary {
 
+Segment::Paths Segment::paths_of(const std::string& folder, Offset base_offset, std::string_view more) {
+  const auto path = [&](std::string_view suffix) {
+    return fmt::format("{}/{}{}", folder, segment_file_name(base_offset, suffix), more);
+  };
+  return {path(kLogSuffix), path(kOffsetIndexSuffix), path(kTimeIndexSuffix)};
+}
+
 Segment::Segment(FileSystem& fs, std::string folder, Offset base_offset, const LogConfig& config)
+    : Segment(fs, paths_of(folder, base_offset), base_offset, config) {}
+
+Segment::Segment(FileSystem& fs, Paths paths, Offset base_offset, const LogConfig& config)
     : fs_(fs),
       config_(config),
       base_offset_(base_offset),
-      path_(folder + "/" + segment_file_name(base_offset, kLogSuffix)),
+      path_(std::move(paths.log)),
       end_offset_(base_offset),
-      offset_index_(fs, folder + "/" + segment_file_name(base_offset, kOffsetIndexSuffix)),
-      time_index_(fs, folder + "/" + segment_file_name(base_offset, kTimeIndexSuffix)) {}
+      offset_index_(fs, std::move(paths.offset_index)),
+      time_index_(fs, std::move(paths.time_index)) {}
 
 Result<std::unique_ptr<Segment>> Segment::create(FileSystem& fs, const std::string& folder,
                                                  Offset base_offset, const LogConfig& config) {
-  auto segment = std::make_unique<Segment>(fs, folder, base_offset, config);
+  return create(fs, paths_of(folder, base_offset), base_offset, config);
+}
+
+Result<std::unique_ptr<Segment>> Segment::create(FileSystem& fs, Paths paths, Offset base_offset,
+                                                 const LogConfig& config) {
+  auto segment = std::make_unique<Segment>(fs, std::move(paths), base_offset, config);
   ASSIGN_OR_RETURN(segment->file_, fs.open(segment->path_, OpenMode::kTruncate));
   segment->loaded_ = true;
   return segment;
+}
+
+void Segment::moved_to(Paths paths) {
+  path_ = std::move(paths.log);
+  offset_index_.moved_to(std::move(paths.offset_index));
+  time_index_.moved_to(std::move(paths.time_index));
 }
 
 Result<std::shared_ptr<File>> Segment::file() {
@@ -82,7 +103,7 @@ Result<Segment::ScanResult> Segment::scan_up_to(std::uint64_t bytes_max, ScanChe
     }
     if (!*batch) break;
     const auto& header = (*batch)->header;
-    if (header.base_offset != end_offset_) {
+    if (!follows(header, end_offset_)) {
       result.bad = Error{Errc::kCorrupt, fmt::format("the batch has offset {} instead of {}",
                                                      header.base_offset, end_offset_)};
       break;
@@ -125,7 +146,7 @@ Result<bool> Segment::load_end() {
     if (!*batch) break;
     const auto& header = (*batch)->header;
     const bool expected = first && entry ? header.last_offset() == offset_of(entry->relative_offset)
-                                         : header.base_offset == end;
+                                         : follows(header, end);
     if (since_entry > config_.index_interval_bytes) return false;  // the index lacks entries
     since_entry += header.total_bytes();
     const auto relative = header.last_offset() - base_offset_;
@@ -184,7 +205,7 @@ Result<> Segment::visit_from(Offset from, const Visitor& visit) {
     const auto batch = scanner.next();
     if (!batch) return corrupt_at(scanner.position(), batch.error());
     if (!*batch) break;
-    if ((*batch)->header.base_offset != expected)
+    if (!follows((*batch)->header, expected))
       return corrupt_at((*batch)->position, Error{Errc::kCorrupt, "offsets are not dense"});
     expected = (*batch)->header.next_offset();
     if ((*batch)->header.base_offset >= from) visit((*batch)->header);

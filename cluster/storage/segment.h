@@ -33,17 +33,31 @@ class Segment {
   /// `config` must outlive the segment.
   Segment(FileSystem& fs, std::string folder, Offset base_offset, const LogConfig& config);
 
+  /// The names of a segment's three files.
+  struct Paths {
+    std::string log, offset_index, time_index;
+  };
+  [[nodiscard]] static Paths paths_of(const std::string& folder, Offset base_offset, std::string_view more = {});
+  Segment(FileSystem& fs, Paths paths, Offset base_offset, const LogConfig& config);
+
   /// An empty one; what was there under its names is emptied. Not durable: sync file() and the folder.
   [[nodiscard]] static Result<std::unique_ptr<Segment>> create(FileSystem& fs,
                                                                const std::string& folder,
                                                                Offset base_offset,
+                                                               const LogConfig& config);
+  [[nodiscard]] static Result<std::unique_ptr<Segment>> create(FileSystem& fs, Paths paths, Offset base_offset,
                                                                const LogConfig& config);
 
   [[nodiscard]] Offset base_offset() const { return base_offset_; }
   /// Exclusive. Known once the end is, or told by set_end_offset for an inactive segment.
   [[nodiscard]] Offset end_offset() const { return end_offset_; }
   void set_end_offset(Offset end_offset) { end_offset_ = end_offset; }
+  /// Before batches below this offset, others may be missing: a cleaner has taken them. The last one of the segment
+  /// is always there.
+  void set_gaps_below(Offset offset) { gaps_below_ = offset; }
   [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
+  /// The files have been renamed.
+  void moved_to(Paths paths);
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] Result<std::shared_ptr<File>> file();
   void release_file() { file_.reset(); }
@@ -130,6 +144,10 @@ class Segment {
                                                                        std::int64_t timestamp_ms,
                                                                        Offset from);
   [[nodiscard]] Result<Bytes> read_batch(const StoredBatch& batch);
+  /// Whether a batch may follow on what ends with `expected` (exclusive).
+  [[nodiscard]] bool follows(const BatchHeader& batch, Offset expected) const {
+    return batch.base_offset == expected || (batch.base_offset > expected && batch.base_offset < gaps_below_);
+  }
   [[nodiscard]] Offset offset_of(std::int32_t relative) const { return base_offset_ + relative; }
   [[nodiscard]] tl::unexpected<Error> corrupt_at(std::uint64_t position, const Error& why) const;
   [[nodiscard]] tl::unexpected<Error> ends_early(Offset end) const;
@@ -137,13 +155,14 @@ class Segment {
   FileSystem& fs_;
   const LogConfig& config_;
   const Offset base_offset_;
-  const std::string path_;
+  std::string path_;
 
   std::shared_ptr<File> file_;
   bool loaded_ = false;       // size, end and indexes are known
   bool tail_torn_ = false;    // a failed write may have left bytes behind size_bytes_
   std::uint64_t size_bytes_ = 0;
   Offset end_offset_;
+  Offset gaps_below_{0};
   bool damaged_ = false;      // there are bytes in [0, size_bytes_) that are no batch, or offsets lack
 
   OffsetIndex offset_index_;

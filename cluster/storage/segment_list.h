@@ -54,6 +54,18 @@ class SegmentList {
     used_ = used_ > count ? used_ - count : 0;
   }
 
+  /// Puts `segment` in the place of the segments in [its base offset, end_offset), none of which is the active one.
+  void replace(std::unique_ptr<Segment> segment, Offset end_offset) {
+    const auto first = segments_.begin() + static_cast<std::ptrdiff_t>(number_of(segment->base_offset()));
+    const auto last = segments_.begin() + static_cast<std::ptrdiff_t>(number_of(end_offset));
+    segment->set_end_offset(end_offset);
+    *first = std::move(segment);
+    segments_.erase(first + 1, last);
+    // Whichever was used last, it has nothing open now, or is the active one.
+    for (std::size_t number = 0; number + 1 < segments_.size(); ++number) segments_[number]->release_file();
+    used_ = segments_.size() - 1;
+  }
+
   [[nodiscard]] std::uint64_t known_bytes() const {
     std::uint64_t bytes = 0;
     for (const auto& segment : segments_) bytes += segment->size_bytes();

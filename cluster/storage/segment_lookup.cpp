@@ -54,7 +54,7 @@ Result<std::optional<StoredBatch>> Segment::try_find(Offset offset) {
     if (!batch) return corrupt_at(scanner.position(), batch.error());
     if (!*batch) return ends_early(expected);
     const auto& header = (*batch)->header;
-    if (header.base_offset != expected)
+    if (!follows(header, expected))
       return corrupt_at((*batch)->position,
                         Error{Errc::kCorrupt, fmt::format("the batch has offset {} instead of {}",
                                                           header.base_offset, expected)});
@@ -88,7 +88,7 @@ Result<Segment::End> Segment::end_of_run(const StoredBatch& first, std::uint64_t
     const auto batch = scanner.next();
     if (!batch && batch.error().code == Errc::kIo) return tl::unexpected<Error>(batch.error());
     // A damaged batch ends the run; whoever asks for its offset learns why.
-    if (!batch || !*batch || (*batch)->header.base_offset != end.next_offset ||
+    if (!batch || !*batch || !follows((*batch)->header, end.next_offset) ||
         (*batch)->end() > limit || (*batch)->header.next_offset() > std::min(below, end_offset_))
       return end;
     end = {(*batch)->end(), (*batch)->header.next_offset()};

@@ -4,7 +4,7 @@
 #include <optional>
 #include <span>
 
-#include "common/record/record_reader.h"
+#include "common/record/record_writer.h"
 
 namespace tributary {
 
@@ -30,9 +30,10 @@ class BatchBuilder {
   /// The size of the batch without compression, header included: exact.
   [[nodiscard]] std::size_t uncompressed_bytes() const { return kBatchHeaderSize + records_.size(); }
   /// How much an append of this record adds to uncompressed_bytes(), at most.
-  [[nodiscard]] static std::size_t record_bytes_max(std::optional<ByteView> key,
-                                                    std::optional<ByteView> value,
-                                                    std::span<const HeaderView> headers = {});
+  [[nodiscard]] static std::size_t record_bytes_max(std::optional<ByteView> key, std::optional<ByteView> value,
+                                                    std::span<const HeaderView> headers = {}) {
+    return tributary::record_bytes_max(key, value, headers);
+  }
 
   /// The batch: base offset 0, leader epoch -1, create time. Where compressing does not make it smaller
   /// it is stored with codec none. The builder is empty afterwards. There must be a record.

@@ -61,6 +61,7 @@ Result<> check_producer_rules(const BatchHeader& header) {
     return corrupt("{} records, but the last offset delta is {}", header.record_count,
                    header.last_offset_delta);
   if (header.control()) return refused("control batches are the broker's to write");
+  if (header.delete_horizon_ms()) return refused("a delete horizon is the broker's to set");
   if (header.timestamp_type() != TimestampType::kCreateTime)
     return refused("log append time is the broker's to set");
   // Without a producer id the other two mean nothing: kafkajs sends 0.
@@ -82,6 +83,7 @@ Result<> check_records(ByteView batch, const BatchLimits& limits) {
   for (;;) {
     ASSIGN_OR_RETURN(const bool more, reader.next(record));
     if (!more) return {};
+    if (limits.keys_required && !record.key) return refused("a record without a key, which compaction needs");
   }
 }
 
@@ -131,7 +133,7 @@ Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits) {
   // A count that is not checked below would still be believed: offsets are counted by it.
   if (static_cast<std::size_t>(header.record_count) > limits.decompressed_bytes_max / kRecordBytesMin)
     return refused("{} records do not fit in {} bytes", header.record_count, limits.decompressed_bytes_max);
-  if (limits.record_check == RecordCheck::kAll ||
+  if (limits.record_check == RecordCheck::kAll || limits.keys_required ||
       (limits.record_check == RecordCheck::kIfUncompressed &&
        header.compression() == Compression::kNone))
     RETURN_IF_ERROR(check_records(batch, limits));

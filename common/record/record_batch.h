@@ -52,6 +52,12 @@ struct BatchHeader {
   }
   [[nodiscard]] bool transactional() const { return (attributes & 0x10) != 0; }
   [[nodiscard]] bool control() const { return (attributes & 0x20) != 0; }
+  /// Its tombstones may go from this time on (KIP-534); nothing before a cleaner has seen them. The records' times
+  /// count from it then.
+  [[nodiscard]] std::optional<std::int64_t> delete_horizon_ms() const {
+    return (attributes & kDeleteHorizon) != 0 ? std::optional(base_timestamp_ms) : std::nullopt;
+  }
+  static constexpr std::int16_t kDeleteHorizon = 0x40;
   /// The whole batch, header included.
   [[nodiscard]] std::size_t total_bytes() const {
     return kBatchLengthEnd + static_cast<std::size_t>(batch_length);
@@ -86,11 +92,12 @@ struct BatchLimits {
   std::size_t batch_bytes_max = 1'048'588;  // Kafka's max.message.bytes; header included
   std::size_t decompressed_bytes_max = 64u << 20;
   RecordCheck record_check = RecordCheck::kIfUncompressed;
+  bool keys_required = false;  // every record must have one; all are looked at then
 };
 
 /// Checks a batch that a producer sent, before it is appended: all of validate_stored_batch, and
 /// at least one record, record_count == last_offset_delta + 1, no more records than can be in
-/// `decompressed_bytes_max`, a producer id with epoch and sequence or none (-1, whatever they are then), create time, no control batch; then, as `record_check` says, that every record is well
+/// `decompressed_bytes_max`, no delete horizon, a producer id with epoch and sequence or none (-1, whatever they are then), create time, no control batch; then, as `record_check` says, that every record is well
 /// formed and has the offset deltas 0, 1, 2 ... kTooLarge over `batch_bytes_max` (checked first)
 /// or over `decompressed_bytes_max`, else kCorrupt or kInvalidArgument (well formed, but not a
 /// producer's to send).

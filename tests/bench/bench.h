@@ -19,6 +19,7 @@ struct Options {
   int fetch_mib = 256;              // (c) the topic's size
   int window_seconds = 5;           // (d), (f): one run
   int soak_seconds = 30;            // (e)
+  std::int64_t small_records = 1'000'000;  // (g), (h) per run
 };
 
 /// Each makes its processes and folders, and removes them. An error names the step that failed.
@@ -28,6 +29,8 @@ Result<std::vector<Row>> kafka_fetch(const Options& options);      // (c)
 Result<std::vector<Row>> flash_writes(const Options& options);     // (d)
 Result<std::vector<Row>> memory(const Options& options);           // (e)
 Result<std::vector<Row>> latency(const Options& options);          // (f)
+Result<std::vector<Row>> small_records(const Options& options);    // (g), (h)
+Result<std::vector<Row>> many_partitions(const Options& options);  // (i)
 
 using SteadyClock = std::chrono::steady_clock;
 

@@ -46,15 +46,16 @@ const std::string& KafkaJars::why_not() {
   return why;
 }
 
-std::vector<std::string> KafkaJars::command(const std::string& main_class, std::vector<std::string> args) {
-  std::vector<std::string> all = {"java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
+std::vector<std::string> KafkaJars::command(const std::string& main_class, std::vector<std::string> args,
+                                            const std::string& heap) {
+  std::vector<std::string> all = {"java", "-Xmx" + heap, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
                                   program().filled("{dir}/jars/*"), main_class};
   all.insert(all.end(), args.begin(), args.end());
   return all;
 }
 
-RealKafka::RealKafka(std::string folder)
-    : folder_(std::move(folder)), port_(free_port()), controller_port_(free_port()) {
+RealKafka::RealKafka(std::string folder, std::string heap)
+    : folder_(std::move(folder)), heap_(std::move(heap)), port_(free_port()), controller_port_(free_port()) {
   std::filesystem::create_directories(folder_);
 }
 
@@ -72,7 +73,7 @@ bool RealKafka::format() {
 bool RealKafka::start_ready() {
   if (!std::filesystem::exists(data()) && !format()) return false;
   Process::Options options;
-  options.command = KafkaJars::command("kafka.Kafka", {folder_ + "/server.properties"});
+  options.command = KafkaJars::command("kafka.Kafka", {folder_ + "/server.properties"}, heap_);
   options.output_path = options.error_path = folder_ + "/log";
   process_.emplace(options);
   return eventually(60s, [&] {

@@ -16,7 +16,8 @@ class KafkaJars {
   /// Why there are none, or empty. The first call fetches.
   [[nodiscard]] static const std::string& why_not();
   /// "java … main-class args…"
-  [[nodiscard]] static std::vector<std::string> command(const std::string& main_class, std::vector<std::string> args);
+  [[nodiscard]] static std::vector<std::string> command(const std::string& main_class, std::vector<std::string> args,
+                                                        const std::string& heap = "256m");
   [[nodiscard]] static const FetchedProgram& program();
   static constexpr const char* kVersion = "4.0.0";
 };
@@ -24,7 +25,8 @@ class KafkaJars {
 /// One broker that is its own controller (KRaft), on free loopback ports; data in `folder`/data, which outlives it.
 class RealKafka {
  public:
-  explicit RealKafka(std::string folder);
+  /// `heap`: as in -Xmx.
+  explicit RealKafka(std::string folder, std::string heap = "256m");
 
   /// Formats the storage at the first start. False if it does not answer in time.
   [[nodiscard]] bool start_ready();
@@ -32,6 +34,7 @@ class RealKafka {
   [[nodiscard]] bool stop();
   void kill() { process_->kill(); }
 
+  [[nodiscard]] pid_t pid() const { return process_->pid(); }
   [[nodiscard]] std::string address() const;
   [[nodiscard]] std::string data() const { return folder_ + "/data"; }
   [[nodiscard]] std::string log() const { return read_whole_file(folder_ + "/log"); }
@@ -40,6 +43,7 @@ class RealKafka {
   [[nodiscard]] bool format();
 
   const std::string folder_;
+  const std::string heap_;
   const std::uint16_t port_;
   const std::uint16_t controller_port_;
   std::optional<Process> process_;

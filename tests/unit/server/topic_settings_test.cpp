@@ -42,7 +42,8 @@ TEST(TopicSettingsTest, TheFlushModeIsADefaultOfFlushMessages) {
 TEST(TopicSettingsTest, WhatWouldNotWorkIsRefusedByName) {
   const auto defaults = topic_defaults({});
   const std::pair<const char*, const char*> refused[] = {
-      {"retention.ms", "-2"}, {"retention.bytes", "1GiB"}, {"cleanup.policy", "compact"}, {"message.timestamp.type", "LogAppendTime"},
+      {"retention.ms", "-2"}, {"retention.bytes", "1GiB"}, {"cleanup.policy", "compress"}, {"cleanup.policy", ""}, {"cleanup.policy", "compact,,delete"},
+      {"min.cleanable.dirty.ratio", "1.1"}, {"min.cleanable.dirty.ratio", "half"}, {"delete.retention.ms", "-1"}, {"message.timestamp.type", "LogAppendTime"},
       {"compression.type", "zstd"}, {"min.insync.replicas", "2"}, {"segment.bytes", "0"}, {"segment.bytes", "2147483648"},
       {"segment.bytes", ""}, {"segment.bytes", "1k"}, {"segment.bytes", " 4096"}, {"flush.messages", "0"}, {"", ""}};
   for (const auto& [name, value] : refused) {

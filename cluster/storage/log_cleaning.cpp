@@ -1,0 +1,84 @@
+// Log's part in its cleaning; log_cleaner.cpp does the work, on another thread.
+
+#include <algorithm>
+
+#include "cluster/storage/folder_names.h"
+#include "cluster/storage/log_cleaner.h"
+#include "cluster/storage/producer_states.h"
+#include "cluster/storage/segment_list.h"
+#include "common/base/check.h"
+
+namespace tributary {
+
+std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, WallMs now_ms) {
+  cleaning_waits_ = false;
+  if (cleaning_ || cleaning_given_up_ || offline_ || closed_) return std::nullopt;
+  CleaningPlan plan;
+  std::uint64_t clean_bytes = 0, dirty_bytes = 0;
+  for (std::size_t number = 0; number + 1 < segments_->size(); ++number) {
+    auto& segment = segments_->visit(number);
+    const auto end = segments_->base_offset(number + 1);
+    if (end > stable_offset_) break;
+    if (end <= log_start_offset_) continue;  // about to be removed
+    if (end > first_dirty_) {
+      if (limits.lag_ms_min > 0) {
+        const auto time_ms = segment.retention_time(now_ms);
+        segments_->leave(number);
+        if (!time_ms || now_ms - *time_ms < limits.lag_ms_min) break;
+      }
+      dirty_bytes += segment.size_bytes();
+    } else {
+      clean_bytes += segment.size_bytes();
+    }
+    plan.segments.push_back({segment.base_offset(), end, segment.size_bytes(), segment.path()});
+  }
+  const auto all = static_cast<double>(clean_bytes + dirty_bytes);
+  if (dirty_bytes == 0 || static_cast<double>(dirty_bytes) < limits.dirty_ratio_min * all) return std::nullopt;
+  const auto end = plan.segments.back().end_offset;
+  if (end > durable_snapshot_) {
+    // Later the log may not hold all that is known of producers.
+    cleaning_waits_ = true;
+    want_snapshot(end);
+    return std::nullopt;
+  }
+  plan.folder = folder_;
+  plan.config = config_;
+  gaps_below_ = std::max(gaps_below_, end);
+  plan.point = {first_dirty_, gaps_below_};
+  for (const auto& [id, entry] : producers_->sorted()) plan.newest_batches.push_back(entry->newest().last_offset);
+  std::ranges::sort(plan.newest_batches);
+  cleaning_ = true;
+  return plan;
+}
+
+Result<> Log::adopt_cleaned(const CleanedSegments& cleaned) {
+  CHECK(cleaning_, "adopt only while cleaning");
+  if (closed_) return fail(Errc::kUnavailable, fmt::format("the log {} is closed", folder_));
+  auto paths = Segment::paths_of(folder_, cleaned.base_offset, kCleanedSuffix);
+  paths.log = folder_ + "/" + swap_file_name(cleaned.base_offset, cleaned.end_offset);
+  auto segment = std::make_unique<Segment>(fs_, std::move(paths), cleaned.base_offset, config_);
+  segment->set_gaps_below(gaps_below_);
+  RETURN_IF_ERROR(segment->learn_size());
+  segments_->replace(std::move(segment), cleaned.end_offset);
+  return {};
+}
+
+Result<> Log::settle_cleaned(const CleanedSegments& cleaned) {
+  if (closed_) return fail(Errc::kUnavailable, fmt::format("the log {} is closed", folder_));
+  auto paths = Segment::paths_of(folder_, cleaned.base_offset);
+  RETURN_IF_ERROR(fs_.rename(folder_ + "/" + swap_file_name(cleaned.base_offset, cleaned.end_offset), paths.log));
+  // An index without its name is used all the same, and made anew by the next open.
+  const auto written = Segment::paths_of(folder_, cleaned.base_offset, kCleanedSuffix);
+  if (!fs_.rename(written.offset_index, paths.offset_index)) paths.offset_index = written.offset_index;
+  if (!fs_.rename(written.time_index, paths.time_index)) paths.time_index = written.time_index;
+  segments_->visit(segments_->number_of(cleaned.base_offset)).moved_to(std::move(paths));
+  return {};
+}
+
+void Log::end_cleaning(std::optional<Offset> first_dirty, bool again) {
+  cleaning_ = false;
+  if (first_dirty) first_dirty_ = std::max(first_dirty_, *first_dirty);
+  if (!again) cleaning_given_up_ = true;
+}
+
+}  // namespace tributary

@@ -1,0 +1,314 @@
+// Cleaning one log. What a crash leaves of it: tests/sim/storage/compaction_crash_test.cpp.
+
+#include <map>
+
+#include "cluster/storage/compaction_point.h"
+#include "cluster/storage/key_map.h"
+#include "cluster/storage/log_cleaner.h"
+#include "tests/unit/storage/log_fixture.h"
+
+namespace tributary {
+namespace {
+
+class SameThreadHost final : public CleanerHost {
+ public:
+  explicit SameThreadHost(Log& log) : log_(log) {}
+  Result<> with_log(const std::function<Result<>(Log&)>& step) override {
+    if (gone) return fail(Errc::kUnavailable, "gone");
+    return step(log_);
+  }
+  bool go_on(std::size_t bytes) override {
+    spent += bytes;
+    return spent <= spent_max;
+  }
+  std::size_t spent = 0, spent_max = SIZE_MAX;
+  bool gone = false;
+
+ private:
+  Log& log_;
+};
+
+class LogCleanerTest : public LogTest {
+ protected:
+  LogCleanerTest() { options_.config.segment_bytes = 1'000; }
+
+  /// One batch of records with these keys; values say where they are. "-key" is a tombstone.
+  void AppendKeys(const std::vector<std::string>& keys, BatchOptions options = {}, std::int64_t timestamp_ms = 1'000) {
+    BatchBuilder builder;
+    auto offset = log_->log_end_offset().value();
+    for (const auto& key : keys) {
+      const auto value = fmt::format("{}", offset++);
+      if (key.starts_with('-')) builder.append(timestamp_ms, as_bytes(std::string_view(key).substr(1)), std::nullopt);
+      else builder.append(timestamp_ms, as_bytes(key), as_bytes(value));
+    }
+    ASSERT_TRUE(log_->append(builder.finish(options).value(), LeaderEpoch(0)));
+  }
+  void CloseSegment() {
+    ASSERT_TRUE(log_->start_new_segment());
+    Flush();
+  }
+  std::optional<CleaningPlan> Plan(const CleaningLimits& limits = {.dirty_ratio_min = 0}) {
+    auto plan = log_->begin_cleaning(limits, clock_.wall_now_ms());
+    for (int i = 0; !plan && log_->wants_flush() && i < 5; ++i) {
+      Flush();
+      plan = log_->begin_cleaning(limits, clock_.wall_now_ms());
+    }
+    return plan;
+  }
+  Result<CleaningReport> TryClean() {
+    const auto plan = Plan();
+    if (!plan) return fail(Errc::kNotFound, "nothing to clean");
+    SameThreadHost host(*log_);
+    return clean_log(*fs_, clock_, *plan, cleaner_, host);
+  }
+  CleaningReport Clean() {
+    auto report = TryClean();
+    EXPECT_TRUE(report) << report.error().message;
+    return report.value_or(CleaningReport{});
+  }
+  /// "offset:key" of every record, "-" before a tombstone's key.
+  std::vector<std::string> Records() {
+    std::vector<std::string> all;
+    for (auto from = log_->log_start_offset(); from < log_->log_end_offset();) {
+      const auto slice = log_->read(from, 1u << 20, log_->log_end_offset(), true);
+      EXPECT_TRUE(slice) << slice.error().message;
+      if (!slice || slice->length == 0) break;
+      Bytes bytes(slice->length);
+      EXPECT_EQ(slice->file->read_at(slice->position, bytes).value(), bytes.size());
+      BatchIterator batches(bytes);
+      while (const auto batch = batches.next().value()) {
+        auto reader = RecordReader::open(batch->bytes, 1u << 20).value();
+        RecordView record;
+        while (reader.next(record).value())
+          all.push_back(fmt::format("{}:{}{}", record.offset, record.value ? "" : "-", as_string_view(*record.key)));
+      }
+      from = slice->next_offset;
+    }
+    return all;
+  }
+  using Strings = std::vector<std::string>;
+
+  CleanerOptions cleaner_{.delete_retention_ms = 1'000};
+};
+
+TEST_F(LogCleanerTest, TheNewestRecordOfEachKeyStaysAndTheOpenSegmentIsLeftAlone) {
+  Open();
+  AppendKeys({"a", "b", "a"});
+  AppendKeys({"c", "b"});
+  CloseSegment();
+  AppendKeys({"a", "c"});
+  Flush();
+  const auto report = Clean();
+  EXPECT_EQ(report.first_dirty, Offset(5));
+  EXPECT_EQ(report.records_read, 5u);
+  EXPECT_EQ(report.records_kept, 3u);
+  EXPECT_EQ(Records(), (Strings{"2:a", "3:c", "4:b", "5:a", "6:c"}));
+  EXPECT_FALSE(Plan());  // nothing new
+  Kill();
+  Open();
+  EXPECT_EQ(Records(), (Strings{"2:a", "3:c", "4:b", "5:a", "6:c"}));
+  EXPECT_FALSE(Plan());  // it knows what is clean
+  CloseSegment();
+  EXPECT_EQ(Clean().first_dirty, Offset(7));
+  EXPECT_EQ(Records(), (Strings{"4:b", "5:a", "6:c"}));
+}
+
+TEST_F(LogCleanerTest, SmallSegmentsBecomeOne) {
+  Open();
+  for (int i = 0; i < 5; ++i) {
+    AppendKeys({fmt::format("key-{}", i), "same"});
+    CloseSegment();
+  }
+  const auto report = Clean();
+  EXPECT_EQ(report.segments_before, 5u);
+  EXPECT_EQ(report.segments_after, 1u);
+  EXPECT_EQ(log_->segment_count(), 2u);
+  EXPECT_EQ(Records(), (Strings{"0:key-0", "2:key-1", "4:key-2", "6:key-3", "8:key-4", "9:same"}));
+  EXPECT_EQ(log_->read(Offset(1), 1, Offset(10), true)->first_offset, Offset(0));  // the batch of what was there
+}
+
+TEST_F(LogCleanerTest, CodecsTimesProducersAndSequencesStay) {
+  Open();
+  for (const auto codec : {Compression::kNone, Compression::kGzip, Compression::kSnappy, Compression::kLz4, Compression::kZstd}) {
+    Strings keys(60, "same");
+    keys.back() = fmt::format("last of {}", static_cast<int>(codec));
+    AppendKeys(keys, {.compression = codec, .producer_id = ProducerId(7), .producer_epoch = ProducerEpoch(0),
+                      .base_sequence = Sequence(static_cast<std::int32_t>(log_->log_end_offset().value()))}, 5'000);
+    CloseSegment();
+  }
+  EXPECT_EQ(Clean().records_kept, 6u);
+  const auto found = log_->offset_for_time(5'000, log_->log_end_offset());
+  EXPECT_EQ((*found)->offset, Offset(59));
+  EXPECT_EQ((*found)->timestamp_ms, 5'000);
+  EXPECT_EQ(Records().size(), 6u);
+}
+
+TEST_F(LogCleanerTest, ATombstoneGoesWhenItsTimeHasComeAfterItsFirstCleaning) {
+  Open();
+  AppendKeys({"a", "b"});
+  AppendKeys({"-a"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(Records(), (Strings{"1:b", "2:-a"}));
+  clock_.advance(std::chrono::milliseconds(999));
+  AppendKeys({"c"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(Records(), (Strings{"1:b", "2:-a", "3:c"}));
+  clock_.advance(std::chrono::milliseconds(1));
+  AppendKeys({"d"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(Records(), (Strings{"1:b", "3:c", "4:d"}));
+}
+
+TEST_F(LogCleanerTest, ItStopsWhenItIsToldAndLeavesTheLogAsItWas) {
+  Open();
+  for (int i = 0; i < 5; ++i) AppendKeys({"a", "b"});
+  CloseSegment();
+  const auto before = Records();
+  const auto plan = Plan();
+  SameThreadHost host(*log_);
+  host.spent_max = 300;
+  EXPECT_EQ(clean_log(*fs_, clock_, *plan, cleaner_, host).error().code, Errc::kUnavailable);
+  EXPECT_EQ(Records(), before);
+  for (const auto& name : Names()) EXPECT_FALSE(name.ends_with(".cleaned")) << name;
+  EXPECT_EQ(Clean().records_kept, 2u);  // another time
+}
+
+TEST_F(LogCleanerTest, ADamagedBatchIsNamedAndNothingIsRewritten) {
+  Open();
+  AppendKeys({"a", "b"});
+  AppendKeys({"a", "b"});
+  CloseSegment();
+  FlipByte(Path(0, kLogSuffix), 70);
+  const auto report = TryClean();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Errc::kCorrupt);
+  EXPECT_NE(report.error().message.find(Path(0, kLogSuffix)), std::string::npos);
+  EXPECT_TRUE(fs_->exists(Path(0, kLogSuffix)));
+}
+
+TEST_F(LogCleanerTest, KeysThatDoNotFitInMemoryAreCleanedByTheNextCleanings) {
+  Open();
+  for (int i = 0; i < 10; ++i) AppendKeys({fmt::format("key-{}", i % 5), fmt::format("key-{}", i), "same"});
+  CloseSegment();
+  cleaner_.memory_bytes = 24 * 8;  // six keys
+  int cleanings = 0;
+  for (; Plan(); ++cleanings) {
+    log_->end_cleaning(std::nullopt, true);
+    Clean();
+    ASSERT_LT(cleanings, 20);
+  }
+  EXPECT_GT(cleanings, 1);
+  Strings keys;
+  for (const auto& record : Records()) keys.push_back(record.substr(record.find(':') + 1));
+  std::ranges::sort(keys);
+  EXPECT_EQ(std::ranges::adjacent_find(keys), keys.end());
+  EXPECT_EQ(keys.size(), 11u);
+
+  AppendKeys({"1", "2", "3", "4", "5", "6", "7", "8", "9"});
+  CloseSegment();
+  EXPECT_EQ(TryClean().error().code, Errc::kNoSpace);  // not one batch
+}
+
+TEST_F(LogCleanerTest, NothingIsCleanedBelowTheRatioNorWithinTheLag) {
+  Open();
+  AppendKeys({"a", "b", "c", "d"}, {}, clock_.wall_now_ms());
+  CloseSegment();
+  EXPECT_FALSE(Plan({.dirty_ratio_min = 0, .lag_ms_min = 1}));
+  Clean();
+  AppendKeys({"a"}, {}, clock_.wall_now_ms());
+  CloseSegment();
+  EXPECT_FALSE(Plan({.dirty_ratio_min = 0.5}));
+  EXPECT_TRUE(Plan({.dirty_ratio_min = 0.3}));
+}
+
+TEST_F(LogCleanerTest, SegmentsAreNotRemovedWhileTheyAreCleaned) {
+  Open();
+  AppendKeys({"a"});
+  CloseSegment();
+  AppendKeys({"b"});
+  CloseSegment();
+  const auto plan = Plan();
+  ASSERT_TRUE(plan);
+  log_->raise_log_start(Offset(1));
+  log_->prepare_removal();
+  Flush();
+  EXPECT_EQ(log_->take_removable_files().segments, 0u);
+  SameThreadHost host(*log_);
+  ASSERT_TRUE(clean_log(*fs_, clock_, *plan, cleaner_, host));
+  EXPECT_EQ(Records(), (Strings{"1:b"}));
+}
+
+TEST_F(LogCleanerTest, WithoutASnapshotTheLogStillKnowsEachProducersNewestBatch) {
+  Open();
+  const BatchOptions options{.producer_id = ProducerId(3), .producer_epoch = ProducerEpoch(0), .base_sequence = Sequence(0)};
+  AppendKeys({"a", "a"}, options);
+  AppendKeys({"a"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(Records(), (Strings{"2:a"}));
+  Kill();
+  for (const auto& name : Names())
+    if (name.ends_with(kSnapshotSuffix)) {
+      EXPECT_TRUE(fs_->remove(std::string(kFolder) + "/" + name)) << name;
+    }
+  Open();
+  BatchBuilder builder;
+  builder.append(1'000, as_bytes("a"), as_bytes("0"));
+  builder.append(1'000, as_bytes("a"), as_bytes("1"));
+  const auto again = log_->append(builder.finish(options).value(), LeaderEpoch(0));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(again->duplicate);
+  EXPECT_EQ(again->base_offset, Offset(0));
+}
+
+TEST_F(LogCleanerTest, AnUnreadableCheckpointCostsACleaningOnly) {
+  Open();
+  AppendKeys({"a", "b"});
+  AppendKeys({"a"});
+  CloseSegment();
+  Clean();
+  const auto path = std::string(kFolder) + "/compaction-checkpoint";
+  EXPECT_EQ((*load_compaction_point(*fs_, kFolder))->first_dirty, Offset(3));
+  Overwrite(path, 0, as_bytes("x"));
+  Kill();
+  Open();
+  EXPECT_EQ(Records(), (Strings{"1:b", "2:a"}));
+  EXPECT_EQ(Clean().first_dirty, Offset(3));
+}
+
+TEST_F(LogCleanerTest, WithoutCompactionAMissingBatchIsDamage) {
+  Open();
+  AppendKeys({"a", "b"});
+  AppendKeys({"c"});
+  AppendKeys({"d"});
+  CloseSegment();
+  // The middle batch's base offset, which no CRC covers, is raised.
+  const auto first = parse_batch_header(FileBytes(Path(0, kLogSuffix))).value().total_bytes();
+  const std::uint8_t raised = 3;
+  Overwrite(Path(0, kLogSuffix), first + 7, ByteView(&raised, 1));
+  EXPECT_EQ(log_->read(Offset(2), 1, Offset(4), true).error().code, Errc::kCorrupt);
+}
+
+TEST(KeyMapTest, KeepsTheLargestOffsetOfEachKeyUntilItIsFull) {
+  KeyMap keys(24 * 1'000, 42);
+  std::map<std::string, Offset> expected;
+  std::int64_t offset = 0;
+  while (true) {
+    const auto key = fmt::format("key-{}", offset * 7919 % 900);
+    if (!keys.put(as_bytes(key), Offset(offset))) break;
+    expected[key] = Offset(offset++);
+    ASSERT_LE(keys.bytes(), 24'000u);
+  }
+  EXPECT_EQ(keys.size(), 850u);
+  for (const auto& [key, at] : expected) EXPECT_EQ(keys.find(as_bytes(key)), at);
+  EXPECT_EQ(keys.find(as_bytes("other")), std::nullopt);
+  EXPECT_TRUE(keys.put(as_bytes("key-0"), Offset(1'000'000)));  // known ones still rise
+  EXPECT_TRUE(keys.put(as_bytes("key-0"), Offset(0)));
+  EXPECT_EQ(keys.find(as_bytes("key-0")), Offset(1'000'000));
+}
+
+}  // namespace
+}  // namespace tributary
