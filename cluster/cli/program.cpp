@@ -54,6 +54,7 @@ Result<bool> run_command(const std::string& command, const Flags& flags, const C
   if (command == "topic create") return plain(create_topic_command(flags.cluster, flags.topic, io));
   if (command == "topic list") return plain(list_topics_command(flags.cluster, flags.topic, io));
   if (command == "topic describe") return plain(describe_topic_command(flags.cluster, flags.topic, io));
+  if (command == "topic offsets") return plain(topic_offsets_command(flags.cluster, flags.topic, io));
   if (command == "topic alter") return plain(alter_topic_command(flags.cluster, flags.topic, io));
   if (command == "topic delete") return plain(delete_topic_command(flags.cluster, flags.topic, io));
   if (command == "group list") return plain(list_groups_command(flags.cluster, flags.group, io));

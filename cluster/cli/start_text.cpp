@@ -28,4 +28,12 @@ Result<StartAt> parse_start(std::string_view text) {
                           "(2026-07-01T12:00:00Z) or milliseconds since 1970 (@1700000000000)", text));
 }
 
+Result<StartAt> parse_place(std::string_view text) {
+  if (text == "max-timestamp") return StartAt::max_timestamp();
+  if (const auto start = parse_start(text); start && start->kind != StartAt::Kind::kOffset) return start;
+  return fail(Errc::kInvalidArgument,
+              fmt::format("\"{}\" is no place in a topic; expected earliest, latest, max-timestamp, a time "
+                          "(2026-07-01T12:00:00Z) or milliseconds since 1970 (@1700000000000)", text));
+}
+
 }  // namespace tributary

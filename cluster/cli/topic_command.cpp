@@ -1,5 +1,6 @@
 #include "cluster/cli/topic_command.h"
 
+#include "cluster/cli/start_text.h"
 #include "cluster/cli/text.h"
 #include "cluster/client/admin.h"
 #include "common/base/topic_name.h"
@@ -94,6 +95,23 @@ void declare_topic_commands(Settings& program, TopicFlags& flags) {
   describe.argument("NAME", flags.name, "The topic");
   describe.flag_only("--json", flags.json, "As one JSON object");
   describe.example("tributary topic describe readings");
+  auto& offsets = topic.command("offsets", "Shows where each partition begins and ends and how many offsets lie between, "
+                                           "or with --at the offset of a place in it. Exit code 1 if there is no topic");
+  offsets.argument("NAME", flags.name, "The topic");
+  offsets.flag_only("--at", flags.at, "Where: earliest, latest, max-timestamp (the record with the largest time) or the "
+                                      "first record of this time or later: 2026-07-01T12:00:00Z or @1700000000000 "
+                                      "(milliseconds since 1970)")
+      .placeholder("PLACE").default_text("both ends")
+      .check([](const std::string& text) -> Result<> {
+        RETURN_IF_ERROR(parse_place(text));
+        return {};
+      });
+  offsets.flag_only("--partition,-p", flags.partition, "Only this partition").placeholder("N").range(0, 1'000'000)
+      .default_text("all");
+  offsets.flag_only("--json", flags.json, "One JSON object a line");
+  offsets.example("tributary topic offsets readings", "how many records each partition holds; fewer if it is compacted");
+  offsets.example("tributary topic offsets readings --at 2026-07-01T12:00:00Z", "where that day's noon begins");
+  offsets.example("tributary topic offsets readings --at max-timestamp --partition 0 --json");
   auto& alter = topic.command("alter", "Changes a topic's configuration, or gives it more partitions; with both, the "
                                        "configuration first. Takes effect at once. Exit code 1 if it is refused");
   alter.argument("NAME", flags.name, "The topic");

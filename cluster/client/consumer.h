@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cluster/client/cluster_client.h"
@@ -12,7 +13,7 @@ namespace tributary {
 
 /// Where to begin reading a partition.
 struct StartAt {
-  enum class Kind { kEarliest, kLatest, kOffset, kTime };
+  enum class Kind { kEarliest, kLatest, kOffset, kTime, kMaxTimestamp };
   Kind kind = Kind::kEarliest;
   std::int64_t value = 0;  // kOffset: the offset; kTime: milliseconds since the Unix epoch
 
@@ -21,7 +22,20 @@ struct StartAt {
   static StartAt offset(Offset offset) { return {Kind::kOffset, offset.value()}; }
   /// At the first record with that timestamp or a later one; at the end if there is none.
   static StartAt time(WallMs wall_ms) { return {Kind::kTime, wall_ms}; }
+  /// At the record with the largest timestamp, the first of equals; at the end if none has one. kUnsupported from
+  /// brokers before Kafka 3.0 (KIP-734).
+  static StartAt max_timestamp() { return {Kind::kMaxTimestamp, 0}; }
 };
+
+struct FoundOffset {
+  Offset offset{0};
+  std::int64_t timestamp_ms = kNoTimestamp;  // of the record there, where a time was asked for
+};
+
+/// Where `start` is in the partition right now; nothing if no record has such a time.
+/// Errors: kNotFound, kUnavailable, kUnsupported.
+[[nodiscard]] Result<std::optional<FoundOffset>> find_offset(ClusterClient& client, const TopicPartition& partition,
+                                                             const StartAt& start, MonoTime deadline);
 
 /// The offsets that `starts` mean right now, in the same order. Errors: kNotFound, kUnavailable.
 [[nodiscard]] Result<std::vector<Offset>> resolve_offsets(

@@ -11,6 +11,7 @@ ErrorCode append_error(const Error& error) {
     case Errc::kFenced: return ErrorCode::kInvalidProducerEpoch;
     case Errc::kOutOfOrderSequence: return ErrorCode::kOutOfOrderSequenceNumber;
     case Errc::kDuplicateSequence: return ErrorCode::kDuplicateSequenceNumber;
+    case Errc::kInvalidTimestamp: return ErrorCode::kInvalidTimestamp;
     case Errc::kIo:
     case Errc::kNoSpace:
     case Errc::kUnavailable: return ErrorCode::kKafkaStorageError;

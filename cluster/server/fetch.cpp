@@ -13,6 +13,7 @@
 namespace tributary {
 namespace {
 
+constexpr std::int16_t kFirstFetchWithZstd = 10;
 constexpr std::int16_t kFirstVersionWithTopicIds = 13;
 
 /// Lives from the request to its answer. Reading is done on the partitions' shards, each of which writes its own
@@ -94,6 +95,10 @@ class FetchOperation final : public ReadWaiter, public std::enable_shared_from_t
     // Every partition may use the whole budget here; trim() deals it out in the request's order.
     for (const auto index : group.slots) {
       auto& slot = slots_[index];
+      if (call_->version() < kFirstFetchWithZstd && slot.partition->compresses_with_zstd()) {
+        slot.outcome = {.error = ErrorCode::kUnsupportedCompressionType};
+        continue;
+      }
       const auto wanted = static_cast<std::uint32_t>(std::max(slot.wanted->bytes_max, 0));
       slot.outcome = slot.partition->read(slot.wanted->fetch_offset, std::min(wanted, bytes_max_),
                                           slot.wanted->current_leader_epoch);

@@ -34,11 +34,16 @@ Partition::~Partition() = default;
 void Partition::append(ByteView records, bool wait_for_all, Duration timeout,
                        const std::shared_ptr<AppendObserver>& observer, std::uint32_t slot) {
   if (!log_) return observer->on_appended(slot, {.error = closed_, .message = closed_reason_});
+  if (wait_for_all && settings_.insync_replicas_min > kReplicasInSync)
+    return observer->on_appended(slot, {.error = ErrorCode::kNotEnoughReplicas,
+                                        .message = fmt::format("{} replica is in sync, min.insync.replicas asks for {}",
+                                                               kReplicasInSync, settings_.insync_replicas_min)});
   const auto info = log_->append(records, kOnlyLeaderEpoch);
   if (!info) return observer->on_appended(slot, failed_append(info.error()));
   after_append(records, *info);
 
-  AppendOutcome outcome{.base_offset = info->base_offset, .log_start_offset = log_->log_start_offset()};
+  AppendOutcome outcome{.base_offset = info->base_offset, .log_start_offset = log_->log_start_offset(),
+                        .log_append_time_ms = info->log_append_time_ms};
   const bool wait = wait_for_all && settings_.flush_always() && info->last_offset >= log_->stable_offset();
   if (!wait) return observer->on_appended(slot, std::move(outcome));
   pending_acks_.push_back(

@@ -28,11 +28,14 @@ class ShardTimer;
 
 /// Until there is more than one broker, every partition has been led by it from the start.
 inline constexpr LeaderEpoch kOnlyLeaderEpoch{0};
+/// And it is the only replica.
+inline constexpr std::int32_t kReplicasInSync = 1;
 
 struct AppendOutcome {
   ErrorCode error = ErrorCode::kNone;
   Offset base_offset{-1};
   Offset log_start_offset{-1};
+  std::int64_t log_append_time_ms = kNoTimestamp;  // of message.timestamp.type=LogAppendTime
   std::string message;  // of the error
 };
 
@@ -109,13 +112,17 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   /// Appends whole batches and tells `observer`: with `wait_for_all` when they are durable as the
   /// topic's flush settings promise (or after `timeout`, with REQUEST_TIMED_OUT, though they stay in the
-  /// log), otherwise at once. `records` need live only during the call.
+  /// log), otherwise at once. `records` need live only during the call. NOT_ENOUGH_REPLICAS for `wait_for_all` where
+  /// min.insync.replicas asks for more than there are.
   void append(ByteView records, bool wait_for_all, Duration timeout, const std::shared_ptr<AppendObserver>& observer,
               std::uint32_t slot);
 
   /// Batches from `from` on, up to the high watermark; the first one even if it is larger than `bytes_max`.
   /// `epoch` is what the client believes the leader epoch to be, or kNoLeaderEpoch.
   [[nodiscard]] ReadOutcome read(Offset from, std::uint32_t bytes_max, LeaderEpoch epoch);
+
+  /// compression.type is zstd, which fetches before version 10 cannot ask for (KIP-110).
+  [[nodiscard]] bool compresses_with_zstd() const { return settings_.log.compression == Compression::kZstd; }
 
   /// Calls waiter.on_readable() when the high watermark is not `seen` (at once if it is not now), or
   /// when the partition is closed. The same waiter registered again replaces itself.

@@ -114,6 +114,7 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
         p.error_code = outcome.error;
         p.base_offset = outcome.base_offset;
         p.log_start_offset = outcome.log_start_offset;
+        p.log_append_time_ms = outcome.log_append_time_ms;
         if (!outcome.message.empty()) p.error_message = std::move(outcome.message);
       }
     }

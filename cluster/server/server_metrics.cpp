@@ -14,7 +14,7 @@ Counter& find(MetricsRegistry& registry, ApiKey api, ErrorCode error) {
 
 ServerMetrics::ServerMetrics(MetricsRegistry& registry)
     : appended_batches(registry.counter("tributary_broker_appends_total", "Produced record sets that were appended")),
-      appended_bytes(registry.counter("tributary_broker_appended_bytes_total", "Bytes of record batches appended")),
+      appended_bytes(registry.counter("tributary_broker_appended_bytes_total", "Bytes of record batches appended, as producers sent them")),
       duplicate_appends(registry.counter("tributary_broker_duplicate_appends_total",
                                          "Appends recognised as already in the log, and acknowledged as such")),
       fetched_bytes(registry.counter("tributary_broker_fetched_bytes_total", "Bytes of record batches given to consumers")),

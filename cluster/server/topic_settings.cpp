@@ -1,7 +1,10 @@
 #include "cluster/server/topic_settings.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <limits>
+#include <span>
 
 namespace tributary {
 namespace {
@@ -49,6 +52,20 @@ constexpr NumberConfig kNumbers[] = {
      [](TopicSettings& s, std::int64_t n) { s.cleaning.lag_ms_min = n; },
      [](const TopicSettings& s) { return s.cleaning.lag_ms_min; },
      "younger records are not compacted"},
+    {"message.timestamp.after.max.ms", Type::kLong, 0, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.log.timestamp_after_ms_max = n; },
+     [](const TopicSettings& s) { return s.log.timestamp_after_ms_max; },
+     "a batch with a record whose create time is further ahead of the broker's clock is refused. The default is no "
+     "limit, unlike Kafka's hour: a wrong clock at the edge is no reason to lose readings"},
+    {"message.timestamp.before.max.ms", Type::kLong, 0, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.log.timestamp_before_ms_max = n; },
+     [](const TopicSettings& s) { return s.log.timestamp_before_ms_max; },
+     "a batch with a record whose create time is further behind the broker's clock is refused. The default is no "
+     "limit; what waits in gateways during an outage gets older meanwhile"},
+    {"min.insync.replicas", Type::kInt, 1, kInt32Max,
+     [](TopicSettings& s, std::int64_t n) { s.insync_replicas_min = static_cast<std::int32_t>(n); },
+     [](const TopicSettings& s) -> std::int64_t { return s.insync_replicas_min; },
+     "acks=all is refused while fewer replicas are in sync. A cluster of one broker has one"},
     {"retention.bytes", Type::kLong, -1, kInt64Max,
      [](TopicSettings& s, std::int64_t n) { s.retention.bytes = n; },
      [](const TopicSettings& s) { return s.retention.bytes; },
@@ -69,6 +86,39 @@ constexpr NumberConfig kNumbers[] = {
      [](TopicSettings& s, std::int64_t n) { s.log.segment_ms = n; },
      [](const TopicSettings& s) { return s.log.segment_ms; },
      "a segment file is closed after this time, even if it is not full"},
+};
+
+/// A config with one of a few names.
+struct ChoiceConfig {
+  std::string_view name;
+  std::span<const std::string_view> values;
+  void (*set)(TopicSettings&, std::size_t);  // the number of one of the values
+  std::size_t (*get)(const TopicSettings&);
+  std::string_view documentation;
+};
+
+// In the order of Compression, behind the one that leaves batches as they are.
+constexpr std::string_view kCompressionTypes[] = {"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"};
+static_assert(static_cast<std::size_t>(Compression::kZstd) + 2 == std::size(kCompressionTypes));
+// In the order of TimestampType.
+constexpr std::string_view kTimestampTypes[] = {"CreateTime", "LogAppendTime"};
+
+constexpr ChoiceConfig kChoices[] = {
+    {"compression.type", kCompressionTypes,
+     [](TopicSettings& s, std::size_t n) {
+       s.log.compression.reset();
+       if (n > 0) s.log.compression = static_cast<Compression>(n - 1);
+     },
+     [](const TopicSettings& s) -> std::size_t {
+       return s.log.compression ? static_cast<std::size_t>(*s.log.compression) + 1 : 0;
+     },
+     "producer: batches are kept as the producer compressed them; else the broker compresses those anew that have "
+     "another codec"},
+    {"message.timestamp.type", kTimestampTypes,
+     [](TopicSettings& s, std::size_t n) { s.log.timestamp_type = static_cast<TimestampType>(n); },
+     [](const TopicSettings& s) { return static_cast<std::size_t>(s.log.timestamp_type); },
+     "CreateTime: records keep the time that their producer gave them. LogAppendTime: they get the broker's, when it "
+     "appends them"},
 };
 
 std::string policy_of(const TopicSettings& settings) {
@@ -127,9 +177,6 @@ struct FixedConfig {
 };
 
 constexpr FixedConfig kFixed[] = {
-    {"compression.type", "producer", Type::kString, "batches are kept as the producer compressed them"},
-    {"message.timestamp.type", "CreateTime", Type::kString, "records keep the time that their producer gave them"},
-    {"min.insync.replicas", "1", Type::kInt, "a cluster of one broker has one replica"},
     {"preallocate", "false", Type::kBoolean, "segment files grow as they are written"},
     {"unclean.leader.election.enable", "false", Type::kBoolean, "acknowledged records are never given up"},
 };
@@ -144,6 +191,14 @@ Result<> apply(TopicSettings& settings, const std::string& name, const std::stri
     if (number < config.min || number > config.max)
       return refuse_config(name, fmt::format("{} is not between {} and {}", number, config.min, config.max));
     config.set(settings, number);
+    return {};
+  }
+  for (const auto& config : kChoices) {
+    if (config.name != name) continue;
+    const auto chosen = std::ranges::find(config.values, value);
+    if (chosen == config.values.end())
+      return refuse_config(name, fmt::format("'{}' is none of {}", value, fmt::join(config.values, ", ")));
+    config.set(settings, static_cast<std::size_t>(chosen - config.values.begin()));
     return {};
   }
   for (const auto& config : kTexts)
@@ -182,6 +237,9 @@ std::vector<TopicConfigInfo> describe_topic_configs(const TopicSettings& setting
   const auto own = [&](std::string_view name) { return configs.contains(std::string(name)); };
   for (const auto& config : kNumbers)
     all.push_back({config.name, std::to_string(config.get(settings)), config.type, own(config.name),
+                   config.documentation});
+  for (const auto& config : kChoices)
+    all.push_back({config.name, std::string(config.values[config.get(settings)]), Type::kString, own(config.name),
                    config.documentation});
   for (const auto& config : kTexts)
     all.push_back({config.name, config.get(settings), config.type, own(config.name), config.documentation});

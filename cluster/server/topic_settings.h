@@ -19,6 +19,7 @@ struct TopicSettings {
   std::int64_t flush_messages = 1;               // flush.messages: fdatasync after so many records
   std::chrono::milliseconds flush_interval{1'000};  // flush.ms: and at the latest after so long
   RetentionLimits retention;                     // retention.ms, retention.bytes
+  std::int32_t insync_replicas_min = 1;          // min.insync.replicas: for acks=all
   bool remove_old = true;                        // cleanup.policy has "delete": by retention and DeleteRecords
   bool compact = false;                          // cleanup.policy has "compact"
   CleaningLimits cleaning;                       // min.cleanable.dirty.ratio, min.compaction.lag.ms

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include "cluster/storage/batch_preparation.h"
 #include "cluster/storage/folder_names.h"
 #include "cluster/storage/log_recovery.h"
 #include "cluster/storage/producer_snapshot.h"
@@ -97,6 +98,8 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
   if (epoch < epochs_->latest())
     return fail(Errc::kFenced, fmt::format("leader epoch {} is older than {}", epoch, epochs_->latest()));
   Plan plan;
+  const bool stamps = config_.timestamp_type == TimestampType::kLogAppendTime;
+  const auto now_ms = clock_.wall_now_ms();
   auto next_offset = log_end_offset_;
   std::optional<Offset> first_offset;
   // What the producers will be like after the batches before; only needed when there are several.
@@ -124,10 +127,15 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
     if (verdict.kind == SequenceVerdict::Kind::kDuplicate) {
       if (!first_offset) first_offset = verdict.base_offset;
       plan.info.last_offset = std::max(plan.info.last_offset, verdict.next_offset - 1);
+      if (stamps) plan.info.log_append_time_ms = verdict.timestamp_ms;
       continue;
     }
+    RETURN_IF_ERROR(check_timestamps(batch->bytes, config_, now_ms));
     header.base_offset = next_offset;
     header.partition_leader_epoch = epoch;
+    ASSIGN_OR_RETURN(const auto prepared, prepare_batch(header, batch->bytes, config_, now_ms));
+    header = prepared.header;
+    if (stamps) plan.info.log_append_time_ms = now_ms;
     if (header.idempotent() && batches.position() < records.size())
       draft.emplace_back(header.producer_id, ProducerEntry(entry_after(known, header)));
     if (!first_offset) first_offset = next_offset;
@@ -135,8 +143,7 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
     next_offset = header.next_offset();
     plan.bytes += header.total_bytes();
     plan.max_timestamp_ms = std::max(plan.max_timestamp_ms, header.max_timestamp_ms);
-    plan.fresh.push_back({header, batch_prefix(header, header.base_offset, epoch),
-                          batch->bytes.subspan(kBatchPrefixSize)});
+    plan.fresh.push_back(prepared);
   }
   if (!first_offset) return fail(Errc::kInvalidArgument, "there is no batch to append");
   if (plan.bytes > config_.segment_bytes)

@@ -2,6 +2,7 @@
 // One partition's log on disk: a folder of segments in Kafka's file formats.
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,11 @@ struct LogConfig {
   /// offline for weeks is still recognised, as long as fewer others than this have written since.
   std::uint32_t producers_max = 10'000;
   BatchLimits limits;                           // max.message.bytes and what is checked
+  TimestampType timestamp_type = TimestampType::kCreateTime;  // message.timestamp.type
+  // message.timestamp.before.max.ms and …after.max.ms: how far a record's create time may lie from the append's.
+  std::int64_t timestamp_before_ms_max = std::numeric_limits<std::int64_t>::max();
+  std::int64_t timestamp_after_ms_max = std::numeric_limits<std::int64_t>::max();
+  std::optional<Compression> compression;       // compression.type; nothing: as the producer compressed it
 };
 
 /// How much of a log is kept; -1: all.
@@ -118,8 +124,8 @@ class Log {
   /// next flush: what was written and cut off again may come back. So a producer that goes on sends the same
   /// batch again, or raises its epoch, as after an answer that never came.
   ///
-  /// Errors: those of validate_batch; kUnsupported (transactional); kFenced (older producer or leader
-  /// epoch); kOutOfOrderSequence; kDuplicateSequence (a batch was appended and is durable, but too long ago to
+  /// Errors: those of validate_batch, and of check_timestamps and prepare_batch (batch_preparation.h); kUnsupported
+  /// (transactional); kFenced (older producer or leader epoch); kOutOfOrderSequence; kDuplicateSequence (a batch was appended and is durable, but too long ago to
   /// know its offset: acknowledge it; batches beside it were not appended); kNoSpace, kIo (the disk, or damage
   /// on it); kUnavailable (offline).
   /// Of several batches, those that are duplicates are left out and the others appended.

@@ -257,8 +257,7 @@ Result<> LogCleaner::append(Segment& out, ByteView batch) {
   ASSIGN_OR_RETURN(const auto header, parse_batch_header(batch));
   if (out.size_bytes() + batch.size() > static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max()))
     return fail(Errc::kTooLarge, fmt::format("{}: a cleaned segment would be larger than 2^31 - 1 bytes", out.path()));
-  const PreparedBatch prepared{header, batch_prefix(header, header.base_offset, header.partition_leader_epoch),
-                               batch.subspan(kBatchPrefixSize)};
+  const PreparedBatch prepared{header, encode_batch_header(header), batch.subspan(kBatchHeaderSize), nullptr};
   RETURN_IF_ERROR(out.append({&prepared, 1}));
   return spend(batch.size());
 }

@@ -41,7 +41,8 @@ Result<SequenceVerdict> judge_sequence(const ProducerEntry* known, const BatchHe
   for (const auto& remembered : known->remembered())
     if (remembered.first_sequence() == batch.base_sequence &&
         remembered.last_sequence == batch.last_sequence())
-      return SequenceVerdict{Kind::kDuplicate, remembered.base_offset(), remembered.last_offset + 1};
+      return SequenceVerdict{Kind::kDuplicate, remembered.base_offset(), remembered.last_offset + 1,
+                             remembered.timestamp_ms};
 
   const auto behind = static_cast<std::int64_t>(distance(batch.last_sequence(), last));
   if (behind + batch.last_offset_delta + 1 <= known->run_records)

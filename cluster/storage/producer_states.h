@@ -51,6 +51,7 @@ struct SequenceVerdict {
   Kind kind = Kind::kNew;
   Offset base_offset{0};  // kDuplicate
   Offset next_offset{0};  // exclusive; kDuplicate, kStale
+  std::int64_t timestamp_ms = kNoTimestamp;  // its largest; kDuplicate
 };
 
 /// Judges a batch by what is known of its producer (nothing = unknown: any sequence is accepted).

@@ -289,8 +289,8 @@ Result<> Segment::append(std::span<const PreparedBatch> batches) {
   std::vector<ByteView> parts;
   parts.reserve(2 * batches.size());
   for (const auto& batch : batches) {
-    parts.emplace_back(batch.prefix);
-    parts.push_back(batch.rest);
+    parts.emplace_back(batch.head);
+    parts.push_back(batch.records);
   }
   if (auto written = log->write_at(size_bytes_, parts); !written) {
     tail_torn_ = true;

@@ -14,11 +14,12 @@
 
 namespace tributary {
 
-/// A checked batch with its final offset and epoch, as it goes to the file: `prefix`, then `rest`.
+/// A checked batch with its final offset and epoch, as it goes to the file: `head`, then `records`.
 struct PreparedBatch {
   BatchHeader header;
-  std::array<std::uint8_t, kBatchPrefixSize> prefix;
-  ByteView rest;
+  std::array<std::uint8_t, kBatchHeaderSize> head;  // the same, encoded
+  ByteView records;                                 // the producer's, or own_records
+  std::shared_ptr<const Bytes> own_records;         // null, unless they were compressed anew
 };
 
 /// Lifecycle: made for a file that exists (nothing is read yet) or created new; then one of scan,

@@ -24,6 +24,7 @@ std::string_view name_of(Errc code) {
     case Errc::kFenced: return "fenced";
     case Errc::kOutOfOrderSequence: return "out of order sequence";
     case Errc::kDuplicateSequence: return "duplicate sequence";
+    case Errc::kInvalidTimestamp: return "invalid timestamp";
     case Errc::kVersionMismatch: return "version mismatch";
   }
   return "unknown error";

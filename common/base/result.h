@@ -25,6 +25,7 @@ enum class Errc {
   kFenced,            // an older producer epoch
   kOutOfOrderSequence,
   kDuplicateSequence,
+  kInvalidTimestamp,  // a record's time is not one that its topic takes
   kVersionMismatch,   // put-if-version lost the race
 };
 

@@ -11,11 +11,13 @@
 namespace tributary {
 namespace {
 constexpr std::size_t kEpochAt = 12, kMagicAt = 16, kCrcAt = 17, kAttributesAt = 21;
-constexpr std::size_t kProducerIdAt = 43, kProducerEpochAt = 51, kBaseSequenceAt = 53;
+constexpr std::size_t kLastOffsetDeltaAt = 23, kBaseTimestampAt = 27, kMaxTimestampAt = 35;
+constexpr std::size_t kProducerIdAt = 43, kProducerEpochAt = 51, kBaseSequenceAt = 53, kRecordCountAt = 57;
 static_assert(kBatchPrefixSize == kMagicAt && kEpochAt == kBatchLengthEnd);
-static_assert(kBaseSequenceAt + 4 + 4 == kBatchHeaderSize);
+static_assert(kRecordCountAt + 4 == kBatchHeaderSize);
 constexpr std::int32_t kBatchLengthMin = kBatchHeaderSize - kBatchLengthEnd;
 constexpr std::int8_t kMagic = 2;
+constexpr std::int16_t kLogAppendTimeBit = 8;
 
 template <class... Args>
 tl::unexpected<Error> corrupt(fmt::format_string<Args...> format, Args&&... args) {
@@ -27,6 +29,10 @@ tl::unexpected<Error> refused(fmt::format_string<Args...> format, Args&&... args
               "record batch: " + fmt::format(format, std::forward<Args>(args)...));
 }
 
+void put_u16(std::uint8_t* at, std::uint16_t value) {
+  const auto swapped = __builtin_bswap16(value);
+  std::memcpy(at, &swapped, sizeof swapped);
+}
 void put_u32(std::uint8_t* at, std::uint32_t value) {
   const auto swapped = __builtin_bswap32(value);
   std::memcpy(at, &swapped, sizeof swapped);
@@ -63,7 +69,7 @@ Result<> check_producer_rules(const BatchHeader& header) {
   if (header.control()) return refused("control batches are the broker's to write");
   if (header.delete_horizon_ms()) return refused("a delete horizon is the broker's to set");
   if (header.timestamp_type() != TimestampType::kCreateTime)
-    return refused("log append time is the broker's to set");
+    return fail(Errc::kInvalidTimestamp, "record batch: log append time is the broker's to set");
   // Without a producer id the other two mean nothing: kafkajs sends 0.
   const bool none = header.producer_id == kNoProducerId;
   const bool all = header.producer_id.value() >= 0 && header.producer_epoch.value() >= 0 &&
@@ -142,13 +148,33 @@ Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits) {
 
 // ---- Patches -------------------------------------------------------------------------------------
 
-std::array<std::uint8_t, kBatchPrefixSize> batch_prefix(const BatchHeader& header, Offset base_offset,
-                                                        LeaderEpoch epoch) {
-  std::array<std::uint8_t, kBatchPrefixSize> prefix;
-  put_u64(prefix.data(), static_cast<std::uint64_t>(base_offset.value()));
-  put_u32(prefix.data() + 8, static_cast<std::uint32_t>(header.batch_length));
-  put_u32(prefix.data() + kEpochAt, static_cast<std::uint32_t>(epoch.value()));
-  return prefix;
+std::array<std::uint8_t, kBatchHeaderSize> encode_batch_header(const BatchHeader& header) {
+  std::array<std::uint8_t, kBatchHeaderSize> bytes;
+  auto* const at = bytes.data();
+  put_u64(at, static_cast<std::uint64_t>(header.base_offset.value()));
+  put_u32(at + kBatchLengthEnd - 4, static_cast<std::uint32_t>(header.batch_length));
+  put_u32(at + kEpochAt, static_cast<std::uint32_t>(header.partition_leader_epoch.value()));
+  at[kMagicAt] = kMagic;
+  put_u32(at + kCrcAt, header.crc);
+  put_u16(at + kAttributesAt, static_cast<std::uint16_t>(header.attributes));
+  put_u32(at + kLastOffsetDeltaAt, static_cast<std::uint32_t>(header.last_offset_delta));
+  put_u64(at + kBaseTimestampAt, static_cast<std::uint64_t>(header.base_timestamp_ms));
+  put_u64(at + kMaxTimestampAt, static_cast<std::uint64_t>(header.max_timestamp_ms));
+  put_u64(at + kProducerIdAt, static_cast<std::uint64_t>(header.producer_id.value()));
+  put_u16(at + kProducerEpochAt, static_cast<std::uint16_t>(header.producer_epoch.value()));
+  put_u32(at + kBaseSequenceAt, static_cast<std::uint32_t>(header.base_sequence.value()));
+  put_u32(at + kRecordCountAt, static_cast<std::uint32_t>(header.record_count));
+  return bytes;
+}
+
+std::uint32_t batch_crc(const BatchHeader& header, ByteView records) {
+  const auto bytes = encode_batch_header(header);
+  return crc32c_extend(crc32c(ByteView(bytes).subspan(kAttributesAt)), records);
+}
+
+void set_log_append_time(BatchHeader& header, std::int64_t time_ms) {
+  header.attributes |= kLogAppendTimeBit;
+  header.max_timestamp_ms = time_ms;
 }
 
 void patch_offset_and_epoch(std::span<std::uint8_t> batch, Offset base_offset, LeaderEpoch epoch) {
@@ -161,8 +187,7 @@ void patch_producer(std::span<std::uint8_t> batch, ProducerId id, ProducerEpoch 
                     Sequence base_sequence) {
   CHECK(batch.size() >= kBatchHeaderSize, "{} bytes >= {}", batch.size(), kBatchHeaderSize);
   put_u64(batch.data() + kProducerIdAt, static_cast<std::uint64_t>(id.value()));
-  const auto swapped = __builtin_bswap16(static_cast<std::uint16_t>(epoch.value()));
-  std::memcpy(batch.data() + kProducerEpochAt, &swapped, sizeof swapped);
+  put_u16(batch.data() + kProducerEpochAt, static_cast<std::uint16_t>(epoch.value()));
   put_u32(batch.data() + kBaseSequenceAt, static_cast<std::uint32_t>(base_sequence.value()));
   put_u32(batch.data() + kCrcAt, crc32c(batch.subspan(kAttributesAt)));
 }

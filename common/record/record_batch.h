@@ -24,7 +24,7 @@ namespace tributary {
 inline constexpr std::size_t kBatchHeaderSize = 61;
 /// What precedes the part that batch_length counts: base_offset and batch_length.
 inline constexpr std::size_t kBatchLengthEnd = 12;
-/// base_offset, batch_length, partition_leader_epoch: all that a broker changes.
+/// base_offset, batch_length, partition_leader_epoch: all that a broker changes, unless a topic asks for more.
 inline constexpr std::size_t kBatchPrefixSize = 16;
 inline constexpr std::int64_t kNoTimestamp = -1;
 /// The smallest record: length, attributes, two deltas, no key, no value, no headers.
@@ -99,19 +99,23 @@ struct BatchLimits {
 /// at least one record, record_count == last_offset_delta + 1, no more records than can be in
 /// `decompressed_bytes_max`, no delete horizon, a producer id with epoch and sequence or none (-1, whatever they are then), create time, no control batch; then, as `record_check` says, that every record is well
 /// formed and has the offset deltas 0, 1, 2 ... kTooLarge over `batch_bytes_max` (checked first)
-/// or over `decompressed_bytes_max`, else kCorrupt or kInvalidArgument (well formed, but not a
-/// producer's to send).
+/// or over `decompressed_bytes_max`, kInvalidTimestamp for log append time, else kCorrupt or kInvalidArgument (well
+/// formed, but not a producer's to send).
 [[nodiscard]] Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits);
 
 // ---- Patches -------------------------------------------------------------------------------------
 
-/// The first 16 bytes of `batch` as a log stores them. A log writes these and batch.subspan(16): the
-/// batch itself stays untouched and shared.
-[[nodiscard]] std::array<std::uint8_t, kBatchPrefixSize> batch_prefix(const BatchHeader& header,
-                                                                      Offset base_offset,
-                                                                      LeaderEpoch epoch);
+/// `header` as the bytes that parse_batch_header reads, CRC included. A log writes these and what follows in the
+/// producer's batch, which itself stays untouched and shared.
+[[nodiscard]] std::array<std::uint8_t, kBatchHeaderSize> encode_batch_header(const BatchHeader& header);
 
-/// The same in place. `batch` has at least 16 bytes.
+/// What `header.crc` must be for a batch of `header` and `records` (all that follows the header).
+[[nodiscard]] std::uint32_t batch_crc(const BatchHeader& header, ByteView records);
+
+/// All records of the batch have `time_ms` from now on, as their broker's time. The CRC is left as it was.
+void set_log_append_time(BatchHeader& header, std::int64_t time_ms);
+
+/// Gives a batch its place in a log. `batch` has at least 16 bytes.
 void patch_offset_and_epoch(std::span<std::uint8_t> batch, Offset base_offset, LeaderEpoch epoch);
 
 /// Gives a batch its producer and its sequence, and recomputes the CRC over all of it. `batch` is

@@ -45,6 +45,9 @@ class RecordReader {
 
   [[nodiscard]] const BatchHeader& header() const { return header_; }
 
+  /// All records as they are without compression, read or not; lives as long as the views that next() gives.
+  [[nodiscard]] ByteView plain_records() const { return records_; }
+
  private:
   RecordReader(const BatchHeader& header, ByteView records) : header_(header), records_(records) {}
   [[nodiscard]] const char* parse_one(ByteView body, RecordView& record);

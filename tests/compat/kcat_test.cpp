@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/bytes/reader.h"
+#include "common/env/clock.h"
 #include "common/env/random.h"
 #include "common/protocol/messages/api_versions.h"
 #include "common/protocol/messages/create_topics.h"
@@ -167,6 +168,27 @@ TEST_F(Kcat, ReadsBatchesThatOurOwnCodecBuilt) {
     ASSERT_TRUE(stored) << stored.error().message;
     ASSERT_EQ(stored->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
     EXPECT_EQ(consume(topic, "beginning", "%T %k %s %h\\n"), lines);
+  }
+}
+
+TEST_F(Kcat, ReadsWhatTheBrokerStampedAndCompressedAnew) {
+  const auto before = system_clock().wall_now_ms();
+  const auto lines = readings(300, 3);
+  for (const auto* codec : {"uncompressed", "gzip", "snappy", "lz4", "zstd"}) {
+    SCOPED_TRACE(codec);
+    const auto topic = fmt::format("stamped-{}", codec);
+    RawConnection raw(broker_.kafka_port());
+    CreateTopicsRequest create;
+    create.topics = {{topic, 1, 1, {}, {{"message.timestamp.type", "LogAppendTime"}, {"compression.type", codec}}}};
+    const auto created = raw.ask(7, create);
+    ASSERT_TRUE(created) << created.error().message;
+    ASSERT_EQ(created->topics.at(0).error_code, ErrorCode::kNone);
+    produce(topic, "gzip", lines);
+    EXPECT_EQ(consume(topic, "beginning"), lines);
+    for (const auto& time : consume(topic, "beginning", "%T\\n")) {
+      EXPECT_GE(std::stoll(time), before);
+      EXPECT_LE(std::stoll(time), system_clock().wall_now_ms());
+    }
   }
 }
 

@@ -67,6 +67,56 @@ TEST_P(Command, TopicsAreAltered) {
   EXPECT_NE(run({"topic", "alter", "--help"}).output.find("tributary topic alter readings --partitions 8"), std::string::npos);
 }
 
+TEST_P(Command, OffsetsOfATopicAreShown) {
+  cluster_.add_topic("t", 2);
+  BatchBuilder builder;
+  for (const auto time : {1'000, 3'000, 2'000}) builder.append(1'700'000'000'000 + time, std::nullopt, as_bytes("a reading"));
+  cluster_.append({"t", PartitionIndex(0)}, builder.finish(BatchOptions{}).value());
+  EXPECT_EQ(tributary({"topic", "offsets", "t"}).output, "PARTITION  EARLIEST  LATEST  RECORDS\n"
+                                                         "        0         0       3        3\n"
+                                                         "        1         0       0        0\n");
+  EXPECT_EQ(tributary({"topic", "offsets", "t", "--json"}).output,
+            "{\"topic\":\"t\",\"partition\":0,\"earliest\":0,\"latest\":3,\"records\":3}\n"
+            "{\"topic\":\"t\",\"partition\":1,\"earliest\":0,\"latest\":0,\"records\":0}\n");
+  cluster_.trim({"t", PartitionIndex(0)}, Offset(1));
+  EXPECT_EQ(tributary({"topic", "offsets", "t", "-p", "0"}).output, "PARTITION  EARLIEST  LATEST  RECORDS\n"
+                                                                    "        0         1       3        2\n");
+  EXPECT_NE(run({"topic", "offsets", "--help"}).output.find("tributary topic offsets readings --at 2026-07-01T12:00:00Z"),
+            std::string::npos);
+}
+
+TEST_P(Command, OffsetsOfAPlaceAreShown) {
+  cluster_.add_topic("t", 2);
+  BatchBuilder builder;
+  for (const auto time : {1'000, 3'000, 2'000}) builder.append(1'700'000'000'000 + time, std::nullopt, as_bytes("a reading"));
+  cluster_.append({"t", PartitionIndex(0)}, builder.finish(BatchOptions{}).value());
+  const auto at = [&](const std::string& place) { return tributary({"topic", "offsets", "t", "--at", place}).output; };
+  EXPECT_EQ(at("earliest"), "PARTITION  OFFSET  TIME\n        0       0  -\n        1       0  -\n");
+  EXPECT_EQ(at("latest"), "PARTITION  OFFSET  TIME\n        0       3  -\n        1       0  -\n");
+  EXPECT_EQ(at("max-timestamp"), "PARTITION  OFFSET  TIME\n"
+                                 "        0       1  2023-11-14T22:13:23.000Z\n"
+                                 "        1       -  -\n");
+  EXPECT_EQ(at("2023-11-14T22:13:22Z"), at("max-timestamp"));
+  EXPECT_EQ(at("@1700000000500"), "PARTITION  OFFSET  TIME\n"
+                                  "        0       0  2023-11-14T22:13:21.000Z\n"
+                                  "        1       -  -\n");
+  EXPECT_EQ(tributary({"topic", "offsets", "t", "--at", "max-timestamp", "--json"}).output,
+            "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"timestamp_ms\":1700000003000}\n"
+            "{\"topic\":\"t\",\"partition\":1,\"offset\":null,\"timestamp_ms\":null}\n");
+  EXPECT_EQ(tributary({"topic", "offsets", "t", "--at", "latest", "-p", "0", "--json"}).output,
+            "{\"topic\":\"t\",\"partition\":0,\"offset\":3,\"timestamp_ms\":null}\n");
+}
+
+TEST_P(Command, OffsetsOfWhatIsNotThereAreAnError) {
+  cluster_.auto_create = false;
+  cluster_.add_topic("t", 2);
+  EXPECT_EQ(tributary({"topic", "offsets", "none"}).errors, "tributary: topic none does not exist\n");
+  EXPECT_EQ(tributary({"topic", "offsets", "t", "-p", "7"}).errors, "tributary: topic t has no partition 7; it has 0 to 1\n");
+  EXPECT_EQ(tributary({"topic", "offsets", "t", "--at", "7"}).exit_code, 2);
+  EXPECT_EQ(tributary({"topic", "offsets", "t", "--at", "yesterday"}).exit_code, 2);
+  EXPECT_EQ(tributary({"topic", "offsets"}).exit_code, 2);
+}
+
 TEST_P(Command, LinesGoInAndComeOut) {
   cluster_.add_topic("t", 1);
   for (const auto* codec : {"none", "gzip", "snappy", "lz4", "zstd"}) {

@@ -66,6 +66,18 @@ TEST(Start, WordsOffsetsAndTimesAreToldApart) {
     EXPECT_FALSE(parse_start(bad)) << bad;
 }
 
+TEST(Place, IsAnEndATimeOrTheLargestTimestamp) {
+  EXPECT_EQ(parse_place("earliest")->kind, StartAt::Kind::kEarliest);
+  EXPECT_EQ(parse_place("latest")->kind, StartAt::Kind::kLatest);
+  EXPECT_EQ(parse_place("max-timestamp")->kind, StartAt::Kind::kMaxTimestamp);
+  EXPECT_EQ(parse_place("@1700000000000")->value, 1'700'000'000'000);
+  EXPECT_EQ(parse_place("2023-11-14T22:13:20Z")->value, 1'700'000'000'000);
+  for (const auto* bad : {"", "1700000000000", "7", "-1", "max", "yesterday"}) {
+    ASSERT_FALSE(parse_place(bad)) << bad;
+    EXPECT_NE(parse_place(bad).error().message.find("max-timestamp"), std::string::npos);
+  }
+}
+
 TEST(RecordPrinter, NullsBytesAndHeadersHaveTheirForms) {
   const HeaderView headers[] = {{"n", as_bytes("1")}, {"null", std::nullopt}};
   RecordView record{Offset(7), 1'700'000'000'123, as_bytes("k\n"), std::nullopt, headers};

@@ -133,10 +133,32 @@ TEST_P(Client, StartsResolveToOffsets) {
   const auto client = connect(cluster);
   const auto offsets = resolve_offsets(*client, {{kFirst, StartAt::earliest()}, {kFirst, StartAt::latest()},
                                                  {kFirst, StartAt::offset(Offset(7))}, {kFirst, StartAt::time(1500)},
-                                                 {kFirst, StartAt::time(9000)}}, deadline_in(5s));
+                                                 {kFirst, StartAt::time(9000)}, {kFirst, StartAt::max_timestamp()}},
+                                       deadline_in(5s));
   ASSERT_TRUE(offsets) << offsets.error().message;
-  EXPECT_EQ(*offsets, (std::vector{Offset(1), Offset(3), Offset(7), Offset(2), Offset(3)}));
+  EXPECT_EQ(*offsets, (std::vector{Offset(1), Offset(3), Offset(7), Offset(2), Offset(3), Offset(2)}));
   EXPECT_EQ(code_of(resolve_offsets(*client, {{{"t", PartitionIndex(1)}, StartAt::latest()}}, deadline_in(1s))), Errc::kNotFound);
+}
+
+TEST_P(Client, APlaceIsFoundWithItsTimeOrNotAtAll) {
+  ScriptedCluster cluster(GetParam(), 1);
+  cluster.add_topic("t", 1);
+  const auto client = connect(cluster);
+  const auto find = [&](const StartAt& start) {
+    const auto found = find_offset(*client, kFirst, start, deadline_in(5s));
+    if (!found) return found.error().message;
+    return *found ? fmt::format("{}@{}", (*found)->timestamp_ms, (*found)->offset) : "nothing";
+  };
+  EXPECT_EQ(find(StartAt::latest()), "-1@0");
+  EXPECT_EQ(find(StartAt::max_timestamp()), "nothing");
+  EXPECT_EQ(find(StartAt::time(0)), "nothing");
+  cluster.append(kFirst, batch_of({"a", "b"}, 1000));
+  cluster.append(kFirst, batch_of({"c"}, 2000));
+  EXPECT_EQ(find(StartAt::time(1500)), "2000@2");
+  EXPECT_EQ(find(StartAt::max_timestamp()), "2000@2");
+  EXPECT_EQ(find(StartAt::time(2001)), "nothing");
+  EXPECT_EQ(find(StartAt::offset(Offset(9))), "-1@9");
+  EXPECT_EQ(code_of(find_offset(*client, {"t", PartitionIndex(1)}, StartAt::latest(), deadline_in(1s))), Errc::kNotFound);
 }
 
 TEST_P(Client, ConsumesFromTheMiddleOfABatchOn) {

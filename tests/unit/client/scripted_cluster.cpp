@@ -2,6 +2,8 @@
 
 #include <asio/steady_timer.hpp>
 
+#include <tuple>
+
 #include "common/base/check.h"
 #include "common/protocol/messages/api_versions.h"
 #include "common/protocol/messages/create_partitions.h"
@@ -253,19 +255,23 @@ class ScriptedCluster::Node final : public RequestHandler {
         if (partition == nullptr) continue;
         if (asked.timestamp_ms == ListOffsetsRequest::kLatest) part.offset = partition->end;
         else if (asked.timestamp_ms == ListOffsetsRequest::kEarliest) part.offset = partition->start;
-        else part.offset = by_time(*partition, asked.timestamp_ms);
+        else std::tie(part.offset, part.timestamp_ms) = by_time(*partition, asked.timestamp_ms);
       }
     }
     return response;
   }
-  static Offset by_time(const ScriptedPartition& partition, std::int64_t timestamp_ms) {
+  static std::pair<Offset, std::int64_t> by_time(const ScriptedPartition& partition, std::int64_t timestamp_ms) {
+    std::pair<Offset, std::int64_t> largest{-1, kNoTimestamp};
     for (const auto& batch : partition.batches) {
       auto reader = RecordReader::open(batch, 1u << 20);
       RecordView record;
-      while (reader->next(record).value())
-        if (record.timestamp_ms >= timestamp_ms) return record.offset;
+      while (reader->next(record).value()) {
+        if (timestamp_ms >= 0 && record.timestamp_ms >= timestamp_ms) return {record.offset, record.timestamp_ms};
+        if (record.timestamp_ms > largest.second) largest = {record.offset, record.timestamp_ms};
+      }
     }
-    return Offset(-1);
+    if (timestamp_ms == ListOffsetsRequest::kMaxTimestamp) return largest;
+    return {Offset(-1), kNoTimestamp};
   }
 
   InitProducerIdResponse serve(const InitProducerIdRequest&) {

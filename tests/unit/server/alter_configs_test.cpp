@@ -107,6 +107,27 @@ TEST_F(AlterConfigsTest, RunningPartitionsGoByThemFromTheNextAppendOn) {
   EXPECT_EQ(end_offset("t", 0), 3);
 }
 
+TEST_F(AlterConfigsTest, TimesCodecAndReplicasHoldFromTheNextAppendOn) {
+  const auto batch = make_batch(50, {}, 100);
+  EXPECT_EQ(set("message.timestamp.before.max.ms", "3600000"), ErrorCode::kNone);
+  EXPECT_EQ(produce("t", 0, batch).error_code, ErrorCode::kInvalidTimestamp);
+  EXPECT_EQ(set("message.timestamp.type", "LogAppendTime"), ErrorCode::kNone);
+  EXPECT_GT(produce("t", 0, batch).log_append_time_ms, 1'700'000'000'000);
+  EXPECT_EQ(set("compression.type", "lz4"), ErrorCode::kNone);
+  EXPECT_EQ(produce("t", 0, batch).base_offset, Offset(50));
+  const auto fetched = fetch("t", 0, 50);
+  EXPECT_EQ(parse_batch_header(fetched->topics.at(0).partitions.at(0).records.view())->compression(), Compression::kLz4);
+  EXPECT_EQ(set("min.insync.replicas", "2"), ErrorCode::kNone);
+  EXPECT_EQ(produce("t", 0, batch).error_code, ErrorCode::kNotEnoughReplicas);
+  for (const auto* name : {"message.timestamp.before.max.ms", "message.timestamp.type", "compression.type", "min.insync.replicas"})
+    EXPECT_EQ(alter({{name, Operation::kDelete, std::nullopt}}).error_code, ErrorCode::kNone) << name;
+  EXPECT_EQ(produce("t", 0, batch).base_offset, Offset(100));
+  EXPECT_EQ(described("message.timestamp.before.max.ms").value, "9223372036854775807");
+  EXPECT_EQ(described("message.timestamp.type").value, "CreateTime");
+  EXPECT_EQ(described("compression.type").value, "producer");
+  EXPECT_EQ(described("min.insync.replicas").value, "1");
+}
+
 TEST_F(AlterConfigsTest, WithoutFlushMessagesWhatWaitsForTheDiskIsServedAndStillWaits) {
   other_ = connect();
   const auto batch = make_batch(2);

@@ -69,7 +69,7 @@ struct Parts {
         directory(LogDirectory::open(fs, system_clock(), {.folder = options.data, .broker_id = options.node_id}).value()),
         store(options.data + "/metadata.db"), flusher(fs, system_clock()),
         services{fs, system_clock(), flusher, metrics, [](const TopicPartition&, const Error&) {},
-                 [](const TopicPartition&) {}} {
+                 [](const TopicPartition&) {}, [](const TopicPartition&) {}} {
     shards.push_back(std::make_unique<Shard>(0, "shard-0"));
     shards[0]->start();
     controller = std::make_unique<Controller>(options, defaults, *directory, store, services, shards);

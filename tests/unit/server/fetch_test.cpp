@@ -33,6 +33,15 @@ TEST_F(FetchTest, EveryServedVersionGivesTheRecords) {
   }
 }
 
+TEST_F(FetchTest, ATopicCompressedWithZstdNeedsTheVersionThatKnowsIt) {
+  ASSERT_EQ(create_topic("packed", 1, {{"compression.type", "zstd"}}), ErrorCode::kNone);
+  produce("packed", 0, make_batch(3));
+  const auto refused = ask(fetch_request("packed", 0, 0), 9);
+  EXPECT_EQ(only(refused).error_code, ErrorCode::kUnsupportedCompressionType);
+  EXPECT_EQ(records_in(only(refused).records), 0);
+  EXPECT_EQ(records_in(only(ask(fetch_request("packed", 0, 0), 10)).records), 3);
+}
+
 TEST_F(FetchTest, ALongPollEndsWhenDataArrives) {
   const auto other = connect();
   const auto begun = std::chrono::steady_clock::now();

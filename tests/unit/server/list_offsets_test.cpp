@@ -43,6 +43,15 @@ TEST_F(ListOffsetsTest, TheLargestTimestampNeedsVersionSeven) {
   EXPECT_EQ(offset_for(ListOffsetsRequest::kMaxTimestamp, 0, 6).error_code, ErrorCode::kUnsupportedVersion);
 }
 
+TEST_F(ListOffsetsTest, WithLogAppendTimeTimesAreTheBrokers) {
+  ASSERT_EQ(create_topic("stamped", 1, {{"message.timestamp.type", "LogAppendTime"}}), ErrorCode::kNone);
+  const auto time = produce("stamped", 0, make_batch(10, {}, 10, 1'000)).log_append_time_ms;
+  EXPECT_EQ(offset_for(1'003, 0, 7, "stamped").offset, Offset(0));
+  EXPECT_EQ(offset_for(1'003, 0, 7, "stamped").timestamp_ms, time);
+  EXPECT_EQ(offset_for(time + 1, 0, 7, "stamped").offset, Offset(-1));
+  EXPECT_EQ(offset_for(ListOffsetsRequest::kMaxTimestamp, 0, 7, "stamped").timestamp_ms, time);
+}
+
 TEST_F(ListOffsetsTest, WhatDoesNotExistIsSaid) {
   EXPECT_EQ(offset_for(-1, 5).error_code, ErrorCode::kUnknownTopicOrPartition);
   EXPECT_EQ(offset_for(-1, 0, 7, "missing").error_code, ErrorCode::kUnknownTopicOrPartition);

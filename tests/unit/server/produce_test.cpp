@@ -41,6 +41,73 @@ TEST_F(ProduceTest, EveryCodecIsKeptAsItCame) {
   }
 }
 
+TEST_F(ProduceTest, WithLogAppendTimeTheAnswerHasTheTime) {
+  ASSERT_EQ(create_topic("stamped", 1, {{"message.timestamp.type", "LogAppendTime"}}), ErrorCode::kNone);
+  EXPECT_EQ(produce("t", 0, make_batch(3)).log_append_time_ms, -1);
+  const auto before = system_clock().wall_now_ms();
+  for (const std::int16_t acks : {ProduceRequest::kAcksAll, ProduceRequest::kAcksLeader}) {
+    const auto answer = produce("stamped", 0, make_batch(3), acks);
+    EXPECT_EQ(answer.error_code, ErrorCode::kNone);
+    EXPECT_GE(answer.log_append_time_ms, before);
+    EXPECT_LE(answer.log_append_time_ms, system_clock().wall_now_ms());
+    EXPECT_TRUE(eventually(kDeadline, [&] { return end_offset("stamped", 0) == answer.base_offset.value() + 3; }));
+    const auto fetched = fetch("stamped", 0, answer.base_offset.value());
+    const auto stored = validate_stored_batch(fetched->topics.at(0).partitions.at(0).records.view());
+    ASSERT_TRUE(stored) << stored.error().message;
+    EXPECT_EQ(stored->timestamp_type(), TimestampType::kLogAppendTime);
+    EXPECT_EQ(stored->max_timestamp_ms, answer.log_append_time_ms);
+  }
+  EXPECT_EQ(produce("stamped", 5, make_batch(3)).log_append_time_ms, -1);
+}
+
+TEST_F(ProduceTest, TimesThatTheTopicDoesNotTakeAreNamed) {
+  ASSERT_EQ(create_topic("strict", 1, {{"message.timestamp.before.max.ms", "60000"}, {"message.timestamp.after.max.ms", "60000"}}),
+            ErrorCode::kNone);
+  const auto now = system_clock().wall_now_ms();
+  EXPECT_EQ(produce("strict", 0, make_batch(3, {}, 10, now)).error_code, ErrorCode::kNone);
+  for (const auto codec : {Compression::kNone, Compression::kZstd}) {
+    const auto old = produce("strict", 0, make_batch(50, {}, 100, 1'000, codec));
+    EXPECT_EQ(old.error_code, ErrorCode::kInvalidTimestamp);
+    EXPECT_NE(old.error_message.value_or("").find("message.timestamp.before.max.ms"), std::string::npos);
+    EXPECT_EQ(produce("strict", 0, make_batch(50, {}, 100, now + 120'000, codec)).error_code, ErrorCode::kInvalidTimestamp);
+  }
+  EXPECT_EQ(end_offset("strict", 0), 3);
+}
+
+TEST_F(ProduceTest, ATimeThatIsTheBrokersToSetIsRefused) {
+  auto batch = make_batch(1);
+  batch[22] |= 8;  // log append time
+  patch_producer(batch, kNoProducerId, kNoProducerEpoch, kNoSequence);  // a CRC that matches
+  EXPECT_EQ(produce("t", 0, batch).error_code, ErrorCode::kInvalidTimestamp);
+}
+
+TEST_F(ProduceTest, BatchesAreCompressedAsTheTopicSays) {
+  ASSERT_EQ(create_topic("packed", 1, {{"compression.type", "zstd"}}), ErrorCode::kNone);
+  ASSERT_EQ(create_topic("plain", 1, {{"compression.type", "uncompressed"}}), ErrorCode::kNone);
+  for (const auto codec : {Compression::kNone, Compression::kGzip, Compression::kZstd}) {
+    const auto batch = make_batch(50, {}, 100, 1'000, codec);
+    for (const auto& [topic, stored] : {std::pair{"packed", Compression::kZstd}, std::pair{"plain", Compression::kNone}}) {
+      const auto answer = produce(topic, 0, batch);
+      EXPECT_EQ(answer.error_code, ErrorCode::kNone);
+      const auto fetched = fetch(topic, 0, answer.base_offset.value());
+      const auto header = validate_stored_batch(fetched->topics.at(0).partitions.at(0).records.view());
+      ASSERT_TRUE(header) << header.error().message;
+      EXPECT_EQ(header->compression(), stored);
+      EXPECT_EQ(header->record_count, 50);
+    }
+  }
+}
+
+TEST_F(ProduceTest, WhereMoreReplicasAreAskedForThanThereAreOnlyAcksAllIsRefused) {
+  ASSERT_EQ(create_topic("replicated", 1, {{"min.insync.replicas", "2"}}), ErrorCode::kNone);
+  const auto refused = produce("replicated", 0, make_batch());
+  EXPECT_EQ(refused.error_code, ErrorCode::kNotEnoughReplicas);
+  EXPECT_NE(refused.error_message.value_or("").find("min.insync.replicas"), std::string::npos);
+  EXPECT_EQ(end_offset("replicated", 0), 0);
+  EXPECT_EQ(produce("replicated", 0, make_batch(), ProduceRequest::kAcksLeader).error_code, ErrorCode::kNone);
+  EXPECT_TRUE(eventually(kDeadline, [&] { return end_offset("replicated", 0) == 1; }));
+}
+
 TEST_F(ProduceTest, AcksZeroIsNotAnsweredButAppended) {
   RawConnection raw(broker_->kafka_port());
   const auto batch = make_batch(4);

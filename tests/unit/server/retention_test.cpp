@@ -207,10 +207,14 @@ TEST_F(RetentionTest, ATopicOfTheSameNameStartsAnew) {
 }
 
 TEST_F(RetentionTest, OldSegmentsAreRemovedByThemselves) {
+  options_.retention_check_interval = 1h;  // or a look between two appends would close a segment early
   start();
   create_topic("t", 1, with("retention.ms", "3600000"));
   for (int i = 0; i < 4; ++i) produce("t", 0, make_batch(1, {}, kHalfSegment, now_ms() - 2 * 3'600'000));
   for (int i = 0; i < 3; ++i) produce("t", 0, make_batch(1, {}, kHalfSegment, now_ms()));
+  stop();
+  options_.retention_check_interval = 10ms;
+  start();
   EXPECT_TRUE(segments_become({4, 6}));
   EXPECT_EQ(metric("tributary_broker_removed_segments_total"), 2);
   EXPECT_EQ(earliest(), 4);

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+#include <optional>
+
 namespace tributary {
 namespace {
 
@@ -43,8 +47,10 @@ TEST(TopicSettingsTest, WhatWouldNotWorkIsRefusedByName) {
   const auto defaults = topic_defaults({});
   const std::pair<const char*, const char*> refused[] = {
       {"retention.ms", "-2"}, {"retention.bytes", "1GiB"}, {"cleanup.policy", "compress"}, {"cleanup.policy", ""}, {"cleanup.policy", "compact,,delete"},
-      {"min.cleanable.dirty.ratio", "1.1"}, {"min.cleanable.dirty.ratio", "half"}, {"delete.retention.ms", "-1"}, {"message.timestamp.type", "LogAppendTime"},
-      {"compression.type", "zstd"}, {"min.insync.replicas", "2"}, {"segment.bytes", "0"}, {"segment.bytes", "2147483648"},
+      {"min.cleanable.dirty.ratio", "1.1"}, {"min.cleanable.dirty.ratio", "half"}, {"delete.retention.ms", "-1"},
+      {"message.timestamp.type", "logappendtime"}, {"message.timestamp.type", ""}, {"message.timestamp.before.max.ms", "-1"},
+      {"message.timestamp.after.max.ms", "1h"}, {"compression.type", "none"}, {"compression.type", "zstd,gzip"},
+      {"min.insync.replicas", "0"}, {"min.insync.replicas", "2147483648"}, {"segment.bytes", "0"}, {"segment.bytes", "2147483648"},
       {"segment.bytes", ""}, {"segment.bytes", "1k"}, {"segment.bytes", " 4096"}, {"flush.messages", "0"}, {"", ""}};
   for (const auto& [name, value] : refused) {
     const auto settings = resolve_topic_settings(defaults, {{name, value}});
@@ -57,6 +63,59 @@ TEST(TopicSettingsTest, EveryDescribedValueIsTakenBack) {
   const auto defaults = topic_defaults({});
   for (const auto& info : describe_topic_configs(defaults, {}))
     EXPECT_TRUE(resolve_topic_settings(defaults, {{std::string(info.name), info.value}})) << info.name;
+}
+
+/// What is described of a topic with this config.
+std::string described_after(const std::string& name, const std::string& value) {
+  const TopicConfigs configs{{name, value}};
+  const auto settings = resolve_topic_settings(topic_defaults({}), configs);
+  if (!settings) return settings.error().message;
+  const auto all = describe_topic_configs(*settings, configs);
+  const auto found = std::ranges::find(all, name, &TopicConfigInfo::name);
+  return found == all.end() || !found->own || found->documentation.empty() ? "not described" : found->value;
+}
+
+TEST(TopicSettingsTest, RecordsKeepTheirTimeUnlessTheTopicGivesThemTheBrokers) {
+  EXPECT_EQ(topic_defaults({}).log.timestamp_type, TimestampType::kCreateTime);
+  const auto append_time = resolve_topic_settings(topic_defaults({}), {{"message.timestamp.type", "LogAppendTime"}});
+  ASSERT_TRUE(append_time);
+  EXPECT_EQ(append_time->log.timestamp_type, TimestampType::kLogAppendTime);
+  for (const auto* type : {"CreateTime", "LogAppendTime"})
+    EXPECT_EQ(described_after("message.timestamp.type", type), type);
+}
+
+TEST(TopicSettingsTest, NoTimeIsRefusedUnlessTheTopicSetsALimit) {
+  constexpr auto kNever = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(topic_defaults({}).log.timestamp_before_ms_max, kNever);
+  EXPECT_EQ(topic_defaults({}).log.timestamp_after_ms_max, kNever);
+  const auto limited = resolve_topic_settings(topic_defaults({}), {{"message.timestamp.before.max.ms", "5"},
+                                                                   {"message.timestamp.after.max.ms", "0"}});
+  ASSERT_TRUE(limited);
+  EXPECT_EQ(limited->log.timestamp_before_ms_max, 5);
+  EXPECT_EQ(limited->log.timestamp_after_ms_max, 0);
+  EXPECT_EQ(described_after("message.timestamp.before.max.ms", "5"), "5");
+  EXPECT_EQ(described_after("message.timestamp.after.max.ms", "0"), "0");
+}
+
+TEST(TopicSettingsTest, BatchesKeepTheirCodecUnlessTheTopicHasOne) {
+  EXPECT_EQ(topic_defaults({}).log.compression, std::nullopt);
+  const std::pair<const char*, std::optional<Compression>> codecs[] = {
+      {"producer", std::nullopt}, {"uncompressed", Compression::kNone}, {"gzip", Compression::kGzip},
+      {"snappy", Compression::kSnappy}, {"lz4", Compression::kLz4}, {"zstd", Compression::kZstd}};
+  for (const auto& [name, codec] : codecs) {
+    const auto settings = resolve_topic_settings(topic_defaults({}), {{"compression.type", name}});
+    ASSERT_TRUE(settings) << name;
+    EXPECT_EQ(settings->log.compression, codec);
+    EXPECT_EQ(described_after("compression.type", name), name);
+  }
+}
+
+TEST(TopicSettingsTest, OneReplicaInSyncIsEnoughUnlessTheTopicAsksForMore) {
+  EXPECT_EQ(topic_defaults({}).insync_replicas_min, 1);
+  const auto settings = resolve_topic_settings(topic_defaults({}), {{"min.insync.replicas", "3"}});
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->insync_replicas_min, 3);
+  EXPECT_EQ(described_after("min.insync.replicas", "3"), "3");
 }
 
 }  // namespace

@@ -143,6 +143,25 @@ TEST_F(LogCleanerTest, CodecsTimesProducersAndSequencesStay) {
   EXPECT_EQ(Records().size(), 6u);
 }
 
+TEST_F(LogCleanerTest, TheTimeThatTheBrokerGaveStaysToo) {
+  options_.config.timestamp_type = TimestampType::kLogAppendTime;
+  options_.config.compression = Compression::kLz4;
+  Open();
+  const auto first_ms = clock_.wall_now_ms();
+  AppendKeys({"a", "b", "a"});
+  clock_.advance(std::chrono::seconds(1));
+  AppendKeys({"-c", "b"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(Records(), (Strings{"2:a", "3:-c", "4:b"}));
+  const auto found = log_->offset_for_time(first_ms, log_->log_end_offset()).value();
+  EXPECT_EQ(found->offset, Offset(2));
+  EXPECT_EQ(found->timestamp_ms, first_ms);
+  const auto largest = log_->offset_of_max_timestamp(log_->log_end_offset()).value();
+  EXPECT_EQ(largest->offset, Offset(3));
+  EXPECT_EQ(largest->timestamp_ms, first_ms + 1'000);
+}
+
 TEST_F(LogCleanerTest, ATombstoneGoesWhenItsTimeHasComeAfterItsFirstCleaning) {
   Open();
   AppendKeys({"a", "b"});
