@@ -3,6 +3,7 @@
 // $TRIBUTARY_CLIENTS, or in the build folder. With TRIBUTARY_COMPAT_RESULTS each leaves its results in a file there; with
 // TRIBUTARY_COMPAT_RECORD the requests that each sends, for tests/compat/golden.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -62,18 +62,17 @@ RealKafka::RealKafka(std::string folder, std::string heap)
 std::string RealKafka::address() const { return fmt::format("127.0.0.1:{}", port_); }
 
 bool RealKafka::format() {
-  const auto properties = folder_ + "/server.properties";
-  std::ofstream(properties) << fmt::format(kProperties, port_, controller_port_, data());
   const auto done = run(KafkaJars::command("kafka.tools.StorageTool",
-                                           {"format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", properties}), 60s);
+                                           {"format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", properties_path()}), 60s);
   std::ofstream(folder_ + "/log", std::ios::app) << done.output << done.errors;
   return done.exit_code == 0;
 }
 
 bool RealKafka::start_ready() {
+  std::ofstream(properties_path()) << fmt::format(kProperties, port_, controller_port_, data()) << properties;
   if (!std::filesystem::exists(data()) && !format()) return false;
   Process::Options options;
-  options.command = KafkaJars::command("kafka.Kafka", {folder_ + "/server.properties"}, heap_);
+  options.command = KafkaJars::command("kafka.Kafka", {properties_path()}, heap_);
   options.output_path = options.error_path = folder_ + "/log";
   process_.emplace(options);
   return eventually(60s, [&] {

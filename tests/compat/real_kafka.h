@@ -28,18 +28,21 @@ class RealKafka {
   /// `heap`: as in -Xmx.
   explicit RealKafka(std::string folder, std::string heap = "256m");
 
-  /// Formats the storage at the first start. False if it does not answer in time.
+  /// Formats the storage before the first start. False if it does not answer in time.
   [[nodiscard]] bool start_ready();
   /// A clean stop; false if it had to be killed.
   [[nodiscard]] bool stop();
   void kill() { process_->kill(); }
 
   [[nodiscard]] pid_t pid() const { return process_->pid(); }
+  std::string properties;  // further lines of server.properties, for the next start
+
   [[nodiscard]] std::string address() const;
   [[nodiscard]] std::string data() const { return folder_ + "/data"; }
   [[nodiscard]] std::string log() const { return read_whole_file(folder_ + "/log"); }
 
  private:
+  [[nodiscard]] std::string properties_path() const { return folder_ + "/server.properties"; }
   [[nodiscard]] bool format();
 
   const std::string folder_;
