@@ -15,7 +15,7 @@ Installs what is missing, builds, and runs the tests of each PART; all of them w
 
   --preset PRESET  release (default), debug, asan-ubsan, tsan, clang
   --filter REGEX   only the ctest entries whose names match
-  --long           the long forms: ten minutes of kills, hundreds of simulated runs
+  --long           the long forms: ten minutes of kills, 200 of them while compacting, hundreds of simulated runs
   -h, --help       this help
 
 Environment: TRIBUTARY_SEED=N (TRIBUTARY_SIM_SEED=N for sim) repeats a random test,
@@ -40,6 +40,8 @@ while [ $# -gt 0 ]; do
       if [ "$1" = --preset ]; then preset="$2"; else filter=(-R "$2"); fi
       shift ;;
     --long)
+      export TRIBUTARY_COMPACTION_KILLS="${TRIBUTARY_COMPACTION_KILLS:-200}"
+      export TRIBUTARY_GROUP_SECONDS="${TRIBUTARY_GROUP_SECONDS:-60}"
       export TRIBUTARY_CRASH_SECONDS="${TRIBUTARY_CRASH_SECONDS:-600}"
       export TRIBUTARY_SIM_RUNS="${TRIBUTARY_SIM_RUNS:-300}" ;;
     unit | sim | e2e | compat) parts+=("$1") ;;

@@ -29,7 +29,7 @@ std::string text_of(const BatchHeader& header, std::uint64_t position, std::stri
   out += fmt::format(" leader epoch {}", header.partition_leader_epoch);
   if (header.idempotent())
     out += fmt::format(" producer {} epoch {} sequence {}..{}", header.producer_id, header.producer_epoch,
-                       header.base_sequence, header.last_sequence());
+                       header.base_sequence, header.control() ? header.base_sequence : header.last_sequence());
   if (header.timestamp_type() == TimestampType::kLogAppendTime) out += " log-append-time";
   if (header.transactional()) out += " transactional";
   if (header.control()) out += " control";
