@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "cluster/server/internal_topics.h"
 #include "cluster/storage/folder_names.h"
 #include "common/protocol/messages/find_coordinator.h"
 #include "common/record/record_reader.h"
@@ -214,7 +215,7 @@ TEST_F(CompactionTest, CommittedOffsetsAreCompacted) {
   find.coordinator_keys = {"g"};
   ASSERT_EQ(ask(find)->coordinators.at(0).error_code, ErrorCode::kNone);
   DescribeConfigsRequest describe;
-  describe.resources.push_back({ConfigResourceType::kTopic, "__consumer_offsets", std::vector<std::string>{"cleanup.policy"}});
+  describe.resources.push_back({ConfigResourceType::kTopic, std::string(kOffsetsTopic), std::vector<std::string>{"cleanup.policy"}});
   EXPECT_EQ(ask(describe)->resources.at(0).configs.at(0).value, "compact");
 }
 
