@@ -282,7 +282,8 @@ TEST_F(NngServerTest, APeerThatDoesNotReadGetsNoMoreUntilItDoes) {
   EXPECT_LT(resident_bytes(), before + kShadow * (64u << 20));
 
   const auto answered = server_->stats().bytes_out >> 20;
-  for (std::uint64_t i = 0; i < answered - 10; ++i) EXPECT_EQ(peer.receive((1u << 20) + 12).size(), (1u << 20) + 12);
+  // What is left is less than may wait, however little of it the kernel holds.
+  for (std::uint64_t i = 0; i < answered - 4; ++i) EXPECT_EQ(peer.receive((1u << 20) + 12).size(), (1u << 20) + 12);
   const auto requests = server_->stats().requests.load();
   EXPECT_TRUE(eventually([&] {
     EXPECT_TRUE(peer.send(message));
