@@ -95,13 +95,7 @@ TEST_F(LogBatchTest, SearchesByTimeGoByTheAppendTime) {
     EXPECT_EQ(At(now_ + 19'001), "none");
     EXPECT_EQ(Max(), fmt::format("{}@57", now_ + 19'000));
   };
-  check();
-  CloseCleanly();
-  Open();
-  check();
-  Kill();
-  Open();
-  check();
+  ExpectThroughRestarts(check);
 }
 
 TEST_F(LogBatchTest, ADuplicateIsAnsweredWithTheTimeOfItsFirstAppend) {

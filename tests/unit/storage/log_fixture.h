@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "cluster/storage/folder_names.h"
 #include "cluster/storage/log.h"
 #include "common/record/batch_builder.h"
@@ -79,6 +81,17 @@ class LogTest : public testing::Test {
     options_.recovery_point = log_->stable_offset();
     options_.clean = true;
     log_.reset();
+  }
+
+  /// Now, after a clean stop, and after the death of the process.
+  void ExpectThroughRestarts(const std::function<void()>& check) {
+    check();
+    CloseCleanly();
+    Open();
+    check();
+    Kill();
+    Open();
+    check();
   }
 
   // ---- writing ----

@@ -95,13 +95,7 @@ TEST_F(LogTest, TheLastFiveBatchesAreRecognisedAfterEveryKindOfStop) {
     Append(from_producer(8, 0, i));
     Flush();
   }
-  check();
-  CloseCleanly();
-  Open();
-  check();
-  Kill();
-  Open();
-  check();
+  ExpectThroughRestarts(check);
   PowerCut();
   Open();
   check();

@@ -93,13 +93,7 @@ TEST_F(LogTimeTest, AgreesWithALinearSearchForAnyOrderOfTimes) {
                 below == 0 ? "none" : fmt::format("{}@{}", *largest, largest - times.begin()));
     }
   };
-  check();
-  CloseCleanly();
-  Open();
-  check();
-  Kill();
-  Open();
-  check();
+  ExpectThroughRestarts(check);
 }
 
 }  // namespace
