@@ -26,6 +26,10 @@ Made by `tools/compatibility.sh` from the results of three tests: `compat_client
 ours read Kafka's (the rows of the client `kafka`), `compat_kafka_streams` counts in windows, also across kills. kcat and
 Debian's librdkafka have further tests (`compat_kcat`, `compat_librdkafka`, `compat_group_kills`).
 
+The members of the groups are processes: two share the partitions, a third joins, it dies (SIGKILL) and the others get
+what it had, one leaves; every record must arrive. With static membership one dies and gets its own partitions again, long
+before its session ends.
+
 | client | version | feature | result |
 |---|---|---|---|
 HEAD

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "common/bytes/bytes.h"
 #include "common/bytes/reader.h"
 #include "common/protocol/api.h"
+#include "tests/compat/fetched_program.h"
 
 namespace tributary::test {
 namespace {
@@ -37,6 +40,10 @@ void FrameRecorder::take(std::uint64_t connection, std::string_view bytes) {
 void FrameRecorder::take_frame(std::string_view frame) {
   ByteReader reader(as_bytes(frame));
   const auto api = reader.i16(), version = reader.i16();
+  (void)reader.i32();  // the correlation id
+  const auto id_length = std::max<std::int16_t>(0, reader.i16());
+  const auto client_id = frame.substr(std::min(reader.position(), frame.size()), static_cast<std::size_t>(id_length));
+  if (!client_id.starts_with(client_ids_)) return;
   auto& kept = kept_[{api, version}];
   if (kept.shortest.empty() || frame.size() < kept.shortest.size()) kept.shortest = frame;
   if (frame.size() > kKeptBytesMax || kept.frames.size() == kKeptMax) return;
@@ -52,6 +59,25 @@ std::string FrameRecorder::text() const {
       lines += fmt::format("{}Request {} sent {}\n", static_cast<ApiKey>(key.first), key.second, frame_hex(frame));
   }
   return lines;
+}
+
+ClientRecording::ClientRecording(std::string name, Broker& broker, std::string client_ids)
+    : name_(std::move(name)), folder_(env_or("TRIBUTARY_COMPAT_RECORD", "")), broker_port_(broker.kafka_port()),
+      recorder_(std::move(client_ids)) {
+  if (folder_.empty()) return;
+  proxy_.emplace(broker_port_);
+  proxy_->watch_clients([this](auto connection, auto bytes) { recorder_.take(connection, bytes); });
+  broker.extra_args.insert(broker.extra_args.end(), {"--advertised-kafka-port", std::to_string(proxy_->port())});
+}
+
+ClientRecording::~ClientRecording() {
+  if (!proxy_) return;
+  std::filesystem::create_directories(folder_);
+  std::ofstream(folder_ + "/" + name_ + ".txt") << recorder_.text();
+}
+
+std::string ClientRecording::address() const {
+  return fmt::format("127.0.0.1:{}", proxy_ ? proxy_->port() : broker_port_);
 }
 
 }  // namespace tributary::test

@@ -1,5 +1,6 @@
 // A Kafka Streams application against the broker: readings counted per device and minute, through a repartition topic
-// and a changelog; also when it is killed, and when what it kept locally is lost.
+// and a changelog; also when it is killed, and when what it kept locally is lost. With TRIBUTARY_COMPAT_RECORD what it
+// sends with a changelog is left for tests/compat/golden.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@
 #include <sstream>
 
 #include "tests/compat/fetched_program.h"
+#include "tests/compat/frame_recorder.h"
 #include "tests/compat/rdkafka_client.h"
 #include "tests/support/eventually.h"
 #include "tests/support/programs.h"
@@ -47,6 +49,7 @@ class KafkaStreams : public testing::Test {
       GTEST_SKIP() << why;
     }
     broker_.extra_args = {"--group-initial-rebalance-delay", "500ms"};
+    recording_.emplace("streams", broker_, "per-device");
     ASSERT_TRUE(broker_.start_ready()) << broker_.log();
     ASSERT_EQ(tributary(broker_, {"topic", "create", "readings", "--partitions", "3"}).exit_code, 0);
     ASSERT_EQ(tributary(broker_, {"topic", "create", "counts", "--partitions", "2"}).exit_code, 0);
@@ -85,7 +88,7 @@ class KafkaStreams : public testing::Test {
     Process::Options options;
     options.command = counts_app().filled({"java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
                                            "{dir}/jars/*:{dir}/classes", "Counts"});
-    options.command.insert(options.command.end(), {address(), state_folder(), changelog});
+    options.command.insert(options.command.end(), {recording_->address(), state_folder(), changelog});
     options.output_path = options.error_path = app_log_;
     app_.emplace(options);
     const bool runs = eventually(60s, [&] {
@@ -144,6 +147,7 @@ class KafkaStreams : public testing::Test {
 
   TempFolder folder_;
   Broker broker_{folder_ / "broker"};
+  std::optional<ClientRecording> recording_;
   rd_kafka_t* producer_ = nullptr;
   std::int64_t first_minute_ms_ = 0;
   int produced_ = 0;

@@ -54,10 +54,11 @@ TEST(Recorded, EveryRequestIsEncodedAgainByteForByte) {
 TEST(Recorded, EveryClientHasSentWhatAnyClientSends) {
   std::map<std::string, std::set<std::string>> messages;
   for (const auto& frame : golden::recorded_frames()) messages[frame.file].insert(frame.message);
-  EXPECT_EQ(messages.size(), 6u);
+  EXPECT_EQ(messages.size(), 7u);
   for (const auto& [file, sent] : messages) {
     for (const char* message : {"ApiVersions", "Metadata", "Produce", "Fetch", "ListOffsets", "FindCoordinator", "JoinGroup",
                                 "SyncGroup", "Heartbeat", "LeaveGroup", "OffsetCommit", "OffsetFetch"}) {
+      if (file == "streams.txt" && message == std::string_view("LeaveGroup")) continue;  // its members never leave
       EXPECT_TRUE(sent.contains(std::string(message) + "Request")) << file << " has no " << message;
     }
   }

@@ -1,10 +1,14 @@
 # confluent-kafka (librdkafka's newest, from its wheel): prints "ok FEATURE" or "failed FEATURE: why" for each.
+# "client.py ADDRESS member GROUP ASSIGNOR INSTANCE" reads the topic GROUP as a member until its input ends: prints
+# "assigned PARTITIONS" when that changes, "value VALUE" for each record that is committed.
+import subprocess
 import sys
 import threading
 import time
 import traceback
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition, libversion
+from confluent_kafka import (OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition,
+                             libversion)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 address = sys.argv[1]
@@ -21,8 +25,8 @@ def feature(name, step):
         traceback.print_exc()
 
 
-def until(condition, what):
-    deadline = time.monotonic() + 40
+def until(condition, what, seconds=40):
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -37,10 +41,10 @@ def produce(topic, codec, begin, end, partitions):
     assert producer.flush(30) == 0 and not errors, errors
 
 
-def consumer(group, assignor='range'):
+def consumer(group, assignor='range', **config):
     return Consumer({'bootstrap.servers': address, 'group.id': group, 'auto.offset.reset': 'earliest',
                      'enable.auto.commit': False, 'session.timeout.ms': 6000, 'heartbeat.interval.ms': 500,
-                     'partition.assignment.strategy': assignor})
+                     'partition.assignment.strategy': assignor, **config})
 
 
 def read(reader, count):
@@ -52,43 +56,90 @@ def read(reader, count):
     return got
 
 
-class Member(threading.Thread):
-    def __init__(self, group, assignor):
-        super().__init__(daemon=True)
-        self.group, self.assignor = group, assignor
-        self.values, self.assigned, self.leaving = set(), 0, False
-        self.start()
+def be_member(group, assignor, instance):
+    config = {'group.instance.id': instance, 'session.timeout.ms': 45000} if instance else {}
+    reader = consumer(group, assignor, **config)
+    reader.subscribe([group])
+    leaving = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), leaving.set()), daemon=True).start()
+    assigned, pending = None, []
+    while not leaving.is_set():
+        message = reader.poll(0.1)
+        if assigned != (assigned := sorted(p.partition for p in reader.assignment())):
+            print('assigned', ','.join(map(str, assigned)), flush=True)
+        if message and not message.error():
+            pending.append(message.value().decode())
+            try:
+                reader.commit(message, asynchronous=False)
+            except KafkaException:  # a rebalance was faster: the next commit is of it as well, or others read it again
+                continue
+            for value in pending:
+                print('value', value, flush=True)
+            pending.clear()
+    reader.close()
 
-    def run(self):
-        reader = consumer(self.group, self.assignor)
-        reader.subscribe(['grouped'])
-        while not self.leaving:
-            message = reader.poll(0.1)
-            self.assigned = len(reader.assignment())
-            if message and not message.error():
-                self.values.add(message.value())
-                try:
-                    reader.commit(message, asynchronous=False)
-                except KafkaException:  # a rebalance was faster
-                    pass
-        reader.close()
+
+class Member:
+    """A process of its own, so that it can die."""
+
+    def __init__(self, group, assignor, instance=''):
+        self.process = subprocess.Popen([sys.executable, __file__, address, 'member', group, assignor, instance],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.values, self.partitions = set(), []
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self):
+        for line in self.process.stdout:
+            word, _, rest = line.rstrip('\n').partition(' ')
+            if word == 'assigned':
+                self.partitions = rest.split(',') if rest else []
+            elif word == 'value':
+                self.values.add(rest)
+
+    def leave(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+    def die(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def wait_for_shares(members, *counts):
+    until(lambda: [len(m.partitions) for m in members] == list(counts), 'each has its share')
+
+
+def wait_for_values(members, count):
+    until(lambda: len(set().union(*[m.values for m in members])) == count, 'all is read')
 
 
 def group(name, assignor):
-    members = [Member(name, assignor) for _ in range(3)]
-    until(lambda: all(m.assigned == 2 for m in members), 'all join')
-    until(lambda: len(set().union(*[m.values for m in members])) == 600, 'all is read')
-    leaver = members.pop()
-    leaver.leaving = True
-    leaver.join()
-    until(lambda: sum(m.assigned for m in members) == 6, 'the others take over')
-    for m in members:
-        m.leaving = True
-    for m in members:
-        m.join()
+    produce(name, 'lz4', 0, 600, 6)
+    members = [Member(name, assignor) for _ in range(2)]
+    wait_for_shares(members, 3, 3)
+    members.append(Member(name, assignor))
+    wait_for_shares(members, 2, 2, 2)
+    wait_for_values(members, 600)
+    members[2].die()
+    wait_for_shares(members[:2], 3, 3)
+    produce(name, 'none', 600, 660, 6)
+    wait_for_values(members, 660)
+    members[1].leave()
+    wait_for_shares(members[:1], 6)
+    members[0].leave()
 
 
-admin = AdminClient({'bootstrap.servers': address})
+def static_group():
+    members = [Member('static', 'range', instance) for instance in ('one', 'two')]
+    wait_for_shares(members, 3, 3)
+    had = members[1].partitions
+    members[1].die()
+    members[1] = Member('static', 'range', 'two')
+    until(lambda: members[1].partitions == had, 'it has its partitions again, long before its session ends', 20)
+    produce('static', 'none', 0, 60, 6)
+    wait_for_values(members, 60)
+    for m in members:
+        m.leave()
 
 
 def topics():
@@ -96,11 +147,12 @@ def topics():
 
 
 def administration():
-    for future in admin.create_topics([NewTopic('codecs', 3, config={'segment.bytes': '1048576'}), NewTopic('grouped', 6),
-                                       NewTopic('doomed', 1)]).values():
+    grouped = [NewTopic(name, 6) for name in ('eager', 'cooperative', 'static')]
+    for future in admin.create_topics([NewTopic('codecs', 3, config={'segment.bytes': '1048576'}), NewTopic('doomed', 1)]
+                                      + grouped).values():
         future.result()
     admin.delete_topics(['doomed'])['doomed'].result()
-    until(lambda: topics() == {'codecs', 'grouped'}, topics())
+    until(lambda: topics() == {'codecs', 'eager', 'cooperative', 'static'}, topics())
     resource = ConfigResource(ConfigResource.Type.TOPIC, 'codecs')
     assert admin.describe_configs([resource])[resource].result()['segment.bytes'].value == '1048576'
 
@@ -123,23 +175,23 @@ def seek_by_time():
 
 
 def resume():
-    produce('grouped', 'none', 600, 660, 6)
+    produce('eager', 'none', 660, 720, 6)
     reader = consumer('eager')
-    reader.subscribe(['grouped'])
+    reader.subscribe(['eager'])
     got = read(reader, 60)
-    assert len(got) == 60 and all(int(m.key()[1:]) >= 600 for m in got), len(got)
+    assert len(got) == 60 and all(int(m.key()[1:]) >= 660 for m in got), len(got)
     reader.commit(asynchronous=False)
-    partitions = [TopicPartition('grouped', p) for p in range(6)]
-    assert all(p.offset == 110 for p in reader.committed(partitions, timeout=10))
+    partitions = [TopicPartition('eager', p) for p in range(6)]
+    assert all(p.offset == 120 for p in reader.committed(partitions, timeout=10))
     reader.close()
 
 
 def group_administration():
     names = {g.group_id for g in admin.list_consumer_groups().result().valid}
-    assert names == {'eager', 'cooperative'}, names
+    assert names == {'eager', 'cooperative', 'static'}, names
     described = admin.describe_consumer_groups(['eager'])['eager'].result()
     assert not described.members, described.members
-    wanted = ConsumerGroupTopicPartitions('eager', [TopicPartition('grouped', 0, 7)])
+    wanted = ConsumerGroupTopicPartitions('eager', [TopicPartition('eager', 0, 7)])
     admin.alter_consumer_group_offsets([wanted])['eager'].result()
     listed = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions('eager')])['eager'].result()
     assert {p.partition: p.offset for p in listed.topic_partitions}[0] == 7, listed
@@ -147,15 +199,30 @@ def group_administration():
         future.result()
 
 
+def delete_records():
+    partition = TopicPartition('codecs', 0, 100)
+    assert admin.delete_records([partition])[partition].result().low_watermark == 100
+    reader = consumer('unused: partitions are assigned')
+    assert reader.get_watermark_offsets(partition, timeout=10)[0] == 100
+    reader.assign([TopicPartition('codecs', 0, OFFSET_BEGINNING)])
+    assert read(reader, 1)[0].offset() == 100
+    reader.close()
+
+
+if sys.argv[2:3] == ['member']:
+    be_member(*sys.argv[3:])
+    sys.exit()
+admin = AdminClient({'bootstrap.servers': address})
 print('version librdkafka', libversion()[0])
 feature('admin', administration)
 for number, codec in enumerate(['none', 'gzip', 'snappy', 'lz4', 'zstd']):
     feature('produce ' + codec, lambda: produce('codecs', codec, number * 300, number * 300 + 300, 3))
 feature('consume', consume)
 feature('seek by time', seek_by_time)
-produce('grouped', 'lz4', 0, 600, 6)
+feature('delete records', delete_records)
 feature('group, eager', lambda: group('eager', 'range'))
 feature('group, cooperative', lambda: group('cooperative', 'cooperative-sticky'))
+feature('group, static membership', static_group)
 feature('commit and resume', resume)
 feature('group administration', group_administration)
 sys.exit(1 if failures else 0)

@@ -1,11 +1,19 @@
 // franz-go against the broker: prints "ok FEATURE" or "failed FEATURE: why" for each.
+// "client ADDRESS member GROUP ASSIGNOR INSTANCE" reads the topic GROUP as a member until its input ends: prints
+// "assigned PARTITIONS" when that changes, "value VALUE" for each record that is committed.
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"reflect"
 	"runtime/debug"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +42,13 @@ func client(options ...kgo.Opt) *kgo.Client {
 		panic(err)
 	}
 	return made
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 func until(ctx context.Context, what string, condition func() bool) error {
@@ -73,71 +88,128 @@ func read(ctx context.Context, c *kgo.Client, count int) ([]*kgo.Record, error) 
 	return got, nil
 }
 
-// Reads as a member of a group, and commits what it got, until it is closed.
-type member struct {
-	mutex    sync.Mutex
-	values   map[string]bool
-	assigned int
-	client   *kgo.Client
-	done     chan bool
-}
-
-func join(group string, balancer kgo.GroupBalancer) *member {
-	m := &member{values: map[string]bool{}, done: make(chan bool)}
-	count := func(by int) func(context.Context, *kgo.Client, map[string][]int32) {
+func beMember(group, assignor, instance string) {
+	ctx, leave := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		leave()
+	}()
+	var mutex sync.Mutex
+	assigned := map[string]bool{}
+	change := func(to bool) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
-			m.mutex.Lock()
-			defer m.mutex.Unlock()
-			for _, p := range partitions {
-				m.assigned += by * len(p)
+			mutex.Lock()
+			defer mutex.Unlock()
+			for _, p := range partitions[group] {
+				if name := fmt.Sprint(p); to {
+					assigned[name] = true
+				} else {
+					delete(assigned, name)
+				}
 			}
+			names := []string{}
+			for name := range assigned {
+				names = append(names, name)
+			}
+			sort.Strings(names)
+			fmt.Println("assigned " + strings.Join(names, ","))
 		}
 	}
-	m.client = client(kgo.ConsumerGroup(group), kgo.ConsumeTopics("grouped"), kgo.Balancers(balancer),
-		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(500*time.Millisecond), kgo.DisableAutoCommit(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.OnPartitionsAssigned(count(1)),
-		kgo.OnPartitionsRevoked(count(-1)), kgo.OnPartitionsLost(count(-1)))
+	balancers := map[string]kgo.GroupBalancer{"range": kgo.RangeBalancer(), "cooperative-sticky": kgo.CooperativeStickyBalancer()}
+	options := []kgo.Opt{kgo.ConsumerGroup(group), kgo.ConsumeTopics(group), kgo.Balancers(balancers[assignor]),
+		kgo.HeartbeatInterval(500 * time.Millisecond), kgo.DisableAutoCommit(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.OnPartitionsAssigned(change(true)),
+		kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false))}
+	if instance != "" {
+		options = append(options, kgo.InstanceID(instance), kgo.SessionTimeout(45*time.Second))
+	} else {
+		options = append(options, kgo.SessionTimeout(6*time.Second))
+	}
+	c := client(options...)
+	defer c.Close()
+	var pending []string
+	for ctx.Err() == nil {
+		c.PollFetches(ctx).EachRecord(func(r *kgo.Record) { pending = append(pending, string(r.Value)) })
+		if c.CommitUncommittedOffsets(context.Background()) != nil {
+			continue // a rebalance was faster: the next commit is of those as well, or others read them again
+		}
+		for _, value := range pending {
+			fmt.Println("value " + value)
+		}
+		pending = nil
+	}
+}
+
+// A process of its own, so that it can die.
+type member struct {
+	mutex      sync.Mutex
+	values     map[string]bool
+	partitions []string
+	process    *exec.Cmd
+	input      io.Closer
+	seen       chan bool // closed when all that it printed is known
+}
+
+func join(group, assignor, instance string) *member {
+	m := &member{values: map[string]bool{}, process: exec.Command(os.Args[0], address, "member", group, assignor, instance), seen: make(chan bool)}
+	m.process.Stderr = os.Stderr
+	output, err := m.process.StdoutPipe()
+	if err == nil {
+		m.input, err = m.process.StdinPipe()
+	}
+	if err == nil {
+		err = m.process.Start()
+	}
+	if err != nil {
+		panic(err)
+	}
 	go func() {
-		defer close(m.done)
-		for {
-			fetches := m.client.PollFetches(context.Background())
-			if fetches.IsClientClosed() {
-				return
-			}
+		defer close(m.seen)
+		for lines := bufio.NewScanner(output); lines.Scan(); {
+			word, rest, _ := strings.Cut(lines.Text(), " ")
 			m.mutex.Lock()
-			fetches.EachRecord(func(r *kgo.Record) { m.values[string(r.Value)] = true })
+			if word == "value" {
+				m.values[rest] = true
+			} else if word == "assigned" {
+				m.partitions = strings.FieldsFunc(rest, func(r rune) bool { return r == ',' })
+			}
 			m.mutex.Unlock()
-			_ = m.client.CommitUncommittedOffsets(context.Background()) // a rebalance may be faster
 		}
 	}()
 	return m
 }
 
 func (m *member) leave() {
-	m.client.Close()
-	<-m.done
+	m.input.Close()
+	<-m.seen
+	_ = m.process.Wait()
 }
 
-func (m *member) count() int {
+func (m *member) die() {
+	_ = m.process.Process.Kill()
+	<-m.seen
+	_ = m.process.Wait()
+}
+
+func (m *member) share() []string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	return m.assigned
+	return m.partitions
 }
 
-func group(ctx context.Context, name string, balancer kgo.GroupBalancer) error {
-	members := []*member{join(name, balancer), join(name, balancer), join(name, balancer)}
-	all := func(want int) bool {
-		for _, m := range members {
-			if m.count() != want {
+func untilShares(ctx context.Context, members []*member, counts ...int) error {
+	return until(ctx, fmt.Sprint("shares of ", counts), func() bool {
+		for i, m := range members {
+			if len(m.share()) != counts[i] {
 				return false
 			}
 		}
 		return true
-	}
-	if err := until(ctx, "all join", func() bool { return all(2) }); err != nil {
-		return err
-	}
-	if err := until(ctx, "all is read", func() bool {
+	})
+}
+
+func untilValues(ctx context.Context, members []*member, count int) error {
+	return until(ctx, "all is read", func() bool {
 		values := map[string]bool{}
 		for _, m := range members {
 			m.mutex.Lock()
@@ -146,13 +218,56 @@ func group(ctx context.Context, name string, balancer kgo.GroupBalancer) error {
 			}
 			m.mutex.Unlock()
 		}
-		return len(values) == 600
+		return len(values) == count
+	})
+}
+
+// The first error of steps that are done one after the other.
+func steps(all ...func() error) error {
+	for _, step := range all {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func group(ctx context.Context, name, assignor string) error {
+	members := []*member{join(name, assignor, ""), join(name, assignor, "")}
+	return steps(
+		func() error { return produce(ctx, name, "lz4", 0, 600, 6) },
+		func() error { return untilShares(ctx, members, 3, 3) },
+		func() error {
+			members = append(members, join(name, assignor, ""))
+			return untilShares(ctx, members, 2, 2, 2)
+		},
+		func() error { return untilValues(ctx, members, 600) },
+		func() error { members[2].die(); return untilShares(ctx, members[:2], 3, 3) },
+		func() error { return produce(ctx, name, "none", 600, 660, 6) },
+		func() error { return untilValues(ctx, members, 660) },
+		func() error { members[1].leave(); return untilShares(ctx, members[:1], 6) },
+		func() error { members[0].leave(); return nil })
+}
+
+func staticGroup(ctx context.Context) error {
+	members := []*member{join("static", "range", "one"), join("static", "range", "two")}
+	if err := untilShares(ctx, members, 3, 3); err != nil {
+		return err
+	}
+	had := members[1].share()
+	members[1].die()
+	members[1] = join("static", "range", "two")
+	soon, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := until(soon, "it has its partitions again, long before its session ends", func() bool {
+		return reflect.DeepEqual(members[1].share(), had)
 	}); err != nil {
 		return err
 	}
-	members[2].leave()
-	members = members[:2]
-	if err := until(ctx, "the others take over", func() bool { return all(3) }); err != nil {
+	if err := produce(ctx, "static", "none", 0, 60, 6); err != nil {
+		return err
+	}
+	if err := untilValues(ctx, members, 60); err != nil {
 		return err
 	}
 	members[0].leave()
@@ -162,6 +277,10 @@ func group(ctx context.Context, name string, balancer kgo.GroupBalancer) error {
 
 func main() {
 	address = os.Args[1]
+	if len(os.Args) > 2 {
+		beMember(os.Args[3], os.Args[4], os.Args[5])
+		return
+	}
 	if info, found := debug.ReadBuildInfo(); found {
 		for _, module := range info.Deps {
 			if module.Path == "github.com/twmb/franz-go" {
@@ -176,7 +295,7 @@ func main() {
 		if _, err := admin.CreateTopic(ctx, 3, 1, map[string]*string{"segment.bytes": &size}, "codecs"); err != nil {
 			return err
 		}
-		if _, err := admin.CreateTopics(ctx, 6, 1, nil, "grouped"); err != nil {
+		if _, err := admin.CreateTopics(ctx, 6, 1, nil, "eager", "cooperative", "static"); err != nil {
 			return err
 		}
 		if _, err := admin.CreateTopic(ctx, 1, 1, nil, "doomed"); err != nil {
@@ -186,7 +305,7 @@ func main() {
 			return err
 		}
 		topics, err := admin.ListTopics(ctx)
-		if err != nil || strings.Join(topics.Names(), ",") != "codecs,grouped" {
+		if err != nil || strings.Join(topics.Names(), ",") != "codecs,cooperative,eager,static" {
 			return fmt.Errorf("%v %v", topics.Names(), err)
 		}
 		configs, err := admin.DescribeTopicConfigs(ctx, "codecs")
@@ -225,24 +344,34 @@ func main() {
 		}
 		return err
 	})
-	if err := produce(context.Background(), "grouped", "lz4", 0, 600, 6); err != nil {
-		fmt.Println("failed produce for groups:", err)
-		os.Exit(1)
-	}
-	feature("group, eager", func(ctx context.Context) error { return group(ctx, "eager", kgo.RangeBalancer()) })
-	feature("group, cooperative", func(ctx context.Context) error { return group(ctx, "cooperative", kgo.CooperativeStickyBalancer()) })
+	feature("delete records", func(ctx context.Context) error {
+		before := kadm.Offsets{}
+		before.AddOffset("codecs", 0, 100, -1)
+		deleted, err := admin.DeleteRecords(ctx, before)
+		if err != nil || deleted["codecs"][0].Err != nil || deleted["codecs"][0].LowWatermark != 100 {
+			return fmt.Errorf("%v %v", deleted, err)
+		}
+		starts, err := admin.ListStartOffsets(ctx, "codecs")
+		if start, _ := starts.Lookup("codecs", 0); err == nil && start.Offset != 100 {
+			return fmt.Errorf("starts at %d", start.Offset)
+		}
+		return err
+	})
+	feature("group, eager", func(ctx context.Context) error { return group(ctx, "eager", "range") })
+	feature("group, cooperative", func(ctx context.Context) error { return group(ctx, "cooperative", "cooperative-sticky") })
+	feature("group, static membership", staticGroup)
 	feature("commit and resume", func(ctx context.Context) error {
-		if err := produce(ctx, "grouped", "none", 600, 660, 6); err != nil {
+		if err := produce(ctx, "eager", "none", 660, 720, 6); err != nil {
 			return err
 		}
-		reader := client(kgo.ConsumerGroup("eager"), kgo.ConsumeTopics("grouped"), kgo.DisableAutoCommit(), kgo.Balancers(kgo.RangeBalancer()))
+		reader := client(kgo.ConsumerGroup("eager"), kgo.ConsumeTopics("eager"), kgo.DisableAutoCommit(), kgo.Balancers(kgo.RangeBalancer()))
 		defer reader.Close()
 		got, err := read(ctx, reader, 60)
 		if err != nil {
 			return err
 		}
 		for _, record := range got {
-			if record.Offset < 100 {
+			if record.Offset < 110 {
 				return fmt.Errorf("offset %d was committed already", record.Offset)
 			}
 		}
@@ -250,14 +379,14 @@ func main() {
 			return err
 		}
 		offsets, err := admin.FetchOffsets(ctx, "eager")
-		if at, _ := offsets.Lookup("grouped", 0); err == nil && at.At != 110 {
+		if at, _ := offsets.Lookup("eager", 0); err == nil && at.At != 120 {
 			return fmt.Errorf("committed %d", at.At)
 		}
 		return err
 	})
 	feature("group administration", func(ctx context.Context) error {
 		listed, err := admin.ListGroups(ctx)
-		if err != nil || len(listed) != 2 {
+		if err != nil || len(listed) != 3 {
 			return fmt.Errorf("%v %v", listed, err)
 		}
 		described, err := admin.DescribeGroups(ctx, "eager")
@@ -268,7 +397,22 @@ func main() {
 		if err != nil || lag["eager"].Lag.Total() != 0 {
 			return fmt.Errorf("%v %v", lag, err)
 		}
-		_, err = admin.DeleteGroups(ctx, "eager", "cooperative")
+		wanted := kadm.Offsets{}
+		wanted.AddOffset("eager", 0, 7, -1)
+		if err := admin.CommitAllOffsets(ctx, "eager", wanted); err != nil {
+			return err
+		}
+		offsets, err := admin.FetchOffsets(ctx, "eager")
+		if at, _ := offsets.Lookup("eager", 0); err != nil || at.At != 7 {
+			return fmt.Errorf("committed %d, %v", at.At, err)
+		}
+		// Static members do not leave.
+		for _, left := range must(admin.LeaveGroup(ctx, kadm.LeaveGroup("static").InstanceIDs("one", "two"))) {
+			err = errors.Join(err, left.Err)
+		}
+		for _, deleted := range must(admin.DeleteGroups(ctx, "eager", "cooperative", "static")) {
+			err = errors.Join(err, deleted.Err)
+		}
 		return err
 	})
 	c.Close()
