@@ -37,6 +37,7 @@ struct AppendOutcome {
   Offset log_start_offset{-1};
   std::int64_t log_append_time_ms = kNoTimestamp;  // of message.timestamp.type=LogAppendTime
   std::string message;  // of the error
+  std::vector<RefusedRecords::Record> refused;  // on whose account the batch is refused
 };
 
 /// Where an append's outcome goes: exactly once per slot, on the partition's shard.
@@ -197,7 +198,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   };
 
   [[nodiscard]] bool is_stale(LeaderEpoch epoch, ErrorCode& error) const;
-  [[nodiscard]] AppendOutcome failed_append(const Error& error);
+  [[nodiscard]] AppendOutcome failed_append(const Error& error, RefusedRecords refused);
   void after_append(ByteView records, const AppendInfo& info);
   [[nodiscard]] bool flush_is_due() const;
   void flush_later();

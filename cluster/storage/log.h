@@ -129,7 +129,8 @@ class Log {
   /// know its offset: acknowledge it; batches beside it were not appended); kNoSpace, kIo (the disk, or damage
   /// on it); kUnavailable (offline).
   /// Of several batches, those that are duplicates are left out and the others appended.
-  [[nodiscard]] Result<AppendInfo> append(ByteView records, LeaderEpoch epoch);
+  /// The single records on whose account a batch is refused are added to `refused`, if given.
+  [[nodiscard]] Result<AppendInfo> append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused = nullptr);
 
   /// Batches from the one that holds `from` on: as many as fit in `bytes_max` and lie below `below`
   /// (exclusive; give stable_offset() to consumers) within one segment. With `at_least_one_batch` the
@@ -248,7 +249,7 @@ class Log {
   Log(FileSystem& fs, const Clock& clock, const LogOpenOptions& options);
 
   [[nodiscard]] Result<> check_writable() const;
-  [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch) const;
+  [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused) const;
   [[nodiscard]] Result<> make_room(const Plan& plan);
   [[nodiscard]] Result<> roll();
   void write_pending_snapshots();

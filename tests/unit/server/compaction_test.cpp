@@ -123,6 +123,9 @@ TEST_F(CompactionTest, ARecordWithoutAKeyIsRefusedWhateverItsCodec) {
     builder.append(1'000, std::nullopt, as_bytes(std::string(100, 'v')));
     const auto answer = produce("t", 0, builder.finish({.compression = codec}).value());
     EXPECT_EQ(answer.error_code, ErrorCode::kInvalidRecord);
+    ASSERT_EQ(answer.record_errors.size(), 1u);
+    EXPECT_EQ(answer.record_errors[0].batch_index, 1);
+    EXPECT_NE(answer.record_errors[0].message.value().find("no key"), std::string::npos);
   }
   EXPECT_EQ(end_offset("t", 0), 0);
 }
