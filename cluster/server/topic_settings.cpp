@@ -44,6 +44,11 @@ constexpr NumberConfig kNumbers[] = {
      [](TopicSettings& s, std::int64_t n) { s.log.index_interval_bytes = static_cast<std::uint32_t>(n); },
      [](const TopicSettings& s) -> std::int64_t { return s.log.index_interval_bytes; },
      "how many bytes of the log lie between two entries of its index"},
+    {"max.compaction.lag.ms", Type::kLong, 1, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.cleaning.lag_ms_max = n; },
+     [](const TopicSettings& s) { return s.cleaning.lag_ms_max; },
+     "a compacted partition is cleaned when a record that is not clean is older, whatever min.cleanable.dirty.ratio says; "
+     "the segment file that is written to is closed for it"},
     {"max.message.bytes", Type::kInt, 0, 1 << 30,
      [](TopicSettings& s, std::int64_t n) { s.log.limits.batch_bytes_max = static_cast<std::size_t>(n); },
      [](const TopicSettings& s) { return static_cast<std::int64_t>(s.log.limits.batch_bytes_max); },
@@ -229,6 +234,9 @@ TopicSettings topic_defaults(const BrokerOptions& options) {
 Result<TopicSettings> resolve_topic_settings(const TopicSettings& defaults, const TopicConfigs& configs) {
   TopicSettings settings = defaults;
   for (const auto& [name, value] : configs) RETURN_IF_ERROR(apply(settings, name, value));
+  if (settings.cleaning.lag_ms_max < settings.cleaning.lag_ms_min)
+    return refuse_config("max.compaction.lag.ms", fmt::format("{} is less than min.compaction.lag.ms, {}",
+                                                              settings.cleaning.lag_ms_max, settings.cleaning.lag_ms_min));
   return settings;
 }
 

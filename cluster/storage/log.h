@@ -41,6 +41,8 @@ struct RetentionLimits {
 struct CleaningLimits {
   double dirty_ratio_min = 0.5;  // min.cleanable.dirty.ratio: of the closed segments' bytes
   std::int64_t lag_ms_min = 0;   // min.compaction.lag.ms: what is younger is left alone
+  /// max.compaction.lag.ms (KIP-354): with a dirty segment whose first record is older it is, whatever the ratio.
+  std::int64_t lag_ms_max = std::numeric_limits<std::int64_t>::max();
 };
 
 struct CleaningPlan;
@@ -219,6 +221,8 @@ class Log {
   /// What there is to clean, if it is worth it: closed segments, all durable. Until end_cleaning no segment is removed
   /// (take_removable_files gives nothing). Nothing also as long as no durable snapshot knows their producers: then
   /// wants_flush() until one does, and a later call gives the plan.
+  /// Closes the active segment if it is older than limits.lag_ms_max; it is in the plan of a later call, when it is
+  /// durable. If that fails, an append or a later call does it.
   [[nodiscard]] std::optional<CleaningPlan> begin_cleaning(const CleaningLimits& limits, WallMs now_ms);
   /// Reads from the cleaned file from now on, under its swap name, and no more from those that it replaces.
   [[nodiscard]] Result<> adopt_cleaned(const CleanedSegments& cleaned);
@@ -249,6 +253,7 @@ class Log {
   Log(FileSystem& fs, const Clock& clock, const LogOpenOptions& options);
 
   [[nodiscard]] Result<> check_writable() const;
+  [[nodiscard]] bool is_overdue(std::size_t segment, const CleaningLimits& limits, WallMs now_ms);
   [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused) const;
   [[nodiscard]] Result<> make_room(const Plan& plan);
   [[nodiscard]] Result<> roll();

@@ -1,6 +1,7 @@
 // Log's part in its cleaning; log_cleaner.cpp does the work, on another thread.
 
 #include <algorithm>
+#include <limits>
 
 #include "cluster/storage/folder_names.h"
 #include "cluster/storage/log_cleaner.h"
@@ -10,12 +11,22 @@
 
 namespace tributary {
 
+bool Log::is_overdue(std::size_t number, const CleaningLimits& limits, WallMs now_ms) {
+  if (limits.lag_ms_max == std::numeric_limits<std::int64_t>::max()) return false;
+  auto& segment = segments_->visit(number);
+  if (segment.size_bytes() == 0) return false;
+  const auto time_ms = segment.first_time(now_ms);
+  segments_->leave(number);
+  return time_ms && now_ms - *time_ms > limits.lag_ms_max;
+}
+
 std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, WallMs now_ms) {
   cleaning_waits_ = false;
   if (cleaning_ || cleaning_given_up_ || offline_ || closed_) return std::nullopt;
+  if (is_overdue(segments_->size() - 1, limits, now_ms)) (void)start_new_segment();
   CleaningPlan plan;
   std::uint64_t clean_bytes = 0, dirty_bytes = 0;
-  bool waits_for_snapshot = false;
+  bool waits_for_snapshot = false, overdue = false;
   for (std::size_t number = 0; number + 1 < segments_->size(); ++number) {
     auto& segment = segments_->visit(number);
     const auto end = segments_->base_offset(number + 1);
@@ -32,6 +43,7 @@ std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, Wa
         waits_for_snapshot = true;
         break;
       }
+      overdue = overdue || is_overdue(number, limits, now_ms);
       dirty_bytes += segment.size_bytes();
     } else {
       clean_bytes += segment.size_bytes();
@@ -39,7 +51,7 @@ std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, Wa
     plan.segments.push_back({segment.base_offset(), end, segment.size_bytes(), segment.path()});
   }
   const auto all = static_cast<double>(clean_bytes + dirty_bytes);
-  if (dirty_bytes == 0 || static_cast<double>(dirty_bytes) < limits.dirty_ratio_min * all) {
+  if (dirty_bytes == 0 || (!overdue && static_cast<double>(dirty_bytes) < limits.dirty_ratio_min * all)) {
     cleaning_waits_ = waits_for_snapshot;
     if (waits_for_snapshot) want_snapshot(segments_->active().base_offset());
     return std::nullopt;

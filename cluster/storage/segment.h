@@ -130,6 +130,10 @@ class Segment {
   /// `now_ms` or no record has one, the time of the last append (as the file notes it).
   [[nodiscard]] Result<WallMs> retention_time(WallMs now_ms);
 
+  /// The largest timestamp of its first batch; or, where that lies in the future of `now_ms` or there is none, the time
+  /// of an append in this life, else of the last one. Reads no more than a header, and that once.
+  [[nodiscard]] Result<WallMs> first_time(WallMs now_ms);
+
  private:
   [[nodiscard]] Result<ScanResult> scan_up_to(std::uint64_t bytes_max, ScanCheck check,
                                               const Visitor& visit);

@@ -114,6 +114,16 @@ TEST_F(CompactionTest, ATombstoneIsSeenUntilItsTimeHasComeAndItsKeyIsGoneThen) {
   }));
 }
 
+TEST_F(CompactionTest, ARecordThatNothingFollowsIsCleanedWhenTheLongestLagIsOver) {
+  start();
+  auto configs = compacted({{"max.compaction.lag.ms", "1000"}});
+  configs[2].value = "1";  // min.cleanable.dirty.ratio
+  ASSERT_EQ(create_topic("t", 1, configs), ErrorCode::kNone);
+  put("a", "1");
+  put("a", "2");
+  EXPECT_TRUE(becomes([](const Held& all) { return all.size() == 1 && all.contains(1); }));
+}
+
 TEST_F(CompactionTest, ARecordWithoutAKeyIsRefusedWhateverItsCodec) {
   start();
   ASSERT_EQ(create_topic("t", 1, compacted()), ErrorCode::kNone);

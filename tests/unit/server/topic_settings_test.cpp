@@ -110,6 +110,19 @@ TEST(TopicSettingsTest, BatchesKeepTheirCodecUnlessTheTopicHasOne) {
   }
 }
 
+TEST(TopicSettingsTest, TheLongestLagOfCompactionIsNotBelowTheShortest) {
+  EXPECT_EQ(topic_defaults({}).cleaning.lag_ms_max, std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(described_after("max.compaction.lag.ms", "1"), "1");
+  EXPECT_NE(described_after("max.compaction.lag.ms", "0").find("not between"), std::string::npos);
+  const auto both = [](const char* min, const char* max) {
+    return resolve_topic_settings(topic_defaults({}), {{"min.compaction.lag.ms", min}, {"max.compaction.lag.ms", max}});
+  };
+  EXPECT_TRUE(both("5", "5"));
+  const auto refused = both("6", "5");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("min.compaction.lag.ms, 6"), std::string::npos);
+}
+
 TEST(TopicSettingsTest, OneReplicaInSyncIsEnoughUnlessTheTopicAsksForMore) {
   EXPECT_EQ(topic_defaults({}).insync_replicas_min, 1);
   const auto settings = resolve_topic_settings(topic_defaults({}), {{"min.insync.replicas", "3"}});

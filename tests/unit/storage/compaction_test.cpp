@@ -243,6 +243,58 @@ TEST_F(LogCleanerTest, NothingIsCleanedBelowTheRatioNorWithinTheLag) {
   EXPECT_TRUE(Plan({.dirty_ratio_min = 0.3}));
 }
 
+TEST_F(LogCleanerTest, WhatIsOlderThanTheLongestLagIsCleanedWhateverTheRatio) {
+  const CleaningLimits limits{.dirty_ratio_min = 1, .lag_ms_max = 1'000};
+  Open();
+  AppendKeys({"a", "b", "c"}, {}, clock_.wall_now_ms());
+  CloseSegment();
+  Clean();
+  AppendKeys({"a"}, {}, clock_.wall_now_ms());
+  CloseSegment();
+  clock_.advance(std::chrono::milliseconds(1'000));
+  AppendKeys({"b"}, {}, clock_.wall_now_ms());
+  CloseSegment();
+  EXPECT_FALSE(Plan(limits));
+  clock_.advance(std::chrono::milliseconds(1));
+  EXPECT_FALSE(Plan({.dirty_ratio_min = 1}));
+  const auto plan = Plan(limits);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->segments.back().end_offset, Offset(5));
+  // Not before its time: the two limits stand beside each other.
+  log_->end_cleaning(std::nullopt, true);
+  EXPECT_FALSE(Plan({.dirty_ratio_min = 1, .lag_ms_min = 1'002, .lag_ms_max = 1'002}));
+}
+
+TEST_F(LogCleanerTest, TheActiveSegmentIsClosedWhenItIsOlderThanTheLongestLag) {
+  const CleaningLimits limits{.dirty_ratio_min = 1, .lag_ms_max = 1'000};
+  Open();
+  AppendKeys({"a"}, {}, clock_.wall_now_ms());
+  clock_.advance(std::chrono::milliseconds(1'001));
+  AppendKeys({"a"}, {}, clock_.wall_now_ms());
+  Flush();
+  Kill();
+  Open();
+  EXPECT_FALSE(log_->begin_cleaning({.dirty_ratio_min = 1, .lag_ms_max = 1'001}, clock_.wall_now_ms()));
+  EXPECT_EQ(log_->segment_count(), 1u);
+  EXPECT_FALSE(log_->begin_cleaning(limits, clock_.wall_now_ms()));  // not durable yet
+  EXPECT_EQ(log_->segment_count(), 2u);
+  EXPECT_TRUE(Plan(limits));
+  EXPECT_EQ(log_->segment_count(), 2u);  // an empty one stays
+}
+
+TEST_F(LogCleanerTest, ARecordWithoutATimeIsAsOldAsItsAppend) {
+  Open();
+  AppendKeys({"a"}, {}, -1);
+  AppendKeys({"a"}, {}, clock_.wall_now_ms() + 1'000'000);
+  const CleaningLimits limits{.dirty_ratio_min = 1, .lag_ms_max = 1'000};
+  clock_.advance(std::chrono::milliseconds(1'000));
+  EXPECT_FALSE(log_->begin_cleaning(limits, clock_.wall_now_ms()));
+  EXPECT_EQ(log_->segment_count(), 1u);
+  clock_.advance(std::chrono::milliseconds(1));
+  EXPECT_FALSE(log_->begin_cleaning(limits, clock_.wall_now_ms()));
+  EXPECT_EQ(log_->segment_count(), 2u);
+}
+
 TEST_F(LogCleanerTest, SegmentsAreNotRemovedWhileTheyAreCleaned) {
   Open();
   AppendKeys({"a"});
