@@ -373,9 +373,9 @@ Result<> SimulatedFileSystem::sync_directory(const std::string& folder) {
   return {};
 }
 
-Result<std::uint64_t> SimulatedFileSystem::free_bytes(const std::string&) const {
+Result<VolumeSpace> SimulatedFileSystem::volume_space(const std::string&) const {
   const auto used = used_bytes();
-  return capacity_ - std::min(used, capacity_);
+  return VolumeSpace{.total_bytes = capacity_, .usable_bytes = capacity_ - std::min(used, capacity_)};
 }
 
 }  // namespace tributary::sim

@@ -53,7 +53,7 @@ class SimulatedFileSystem final : public FileSystem {
   Result<> remove(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> sync_directory(const std::string& folder) override;
-  Result<std::uint64_t> free_bytes(const std::string& folder) const override;
+  Result<VolumeSpace> volume_space(const std::string& folder) const override;
 
  private:
   class Inode;
