@@ -71,7 +71,7 @@ Result<PreparedBatch> prepare_batch(const BatchHeader& placed, ByteView batch, c
     const auto plain_max = *config.compression == Compression::kNone
                                ? std::min(limits.batch_bytes_max, limits.decompressed_bytes_max)
                                : limits.decompressed_bytes_max;
-    ASSIGN_OR_RETURN(auto other, recompress(batch, *config.compression, plain_max));
+    ASSIGN_OR_RETURN(auto other, recompress(batch, *config.compression, config.levels.of(*config.compression), plain_max));
     header.attributes = other.header.attributes;
     header.batch_length = other.header.batch_length;
     if (header.total_bytes() > limits.batch_bytes_max)

@@ -14,6 +14,25 @@
 
 namespace tributary {
 
+/// compression.gzip.level, compression.lz4.level, compression.zstd.level: Kafka's numbers (KIP-390).
+struct CompressionLevels {
+  static constexpr std::int32_t kGzipDefault = -1, kLz4Default = 9, kZstdDefault = 3;
+  std::int32_t gzip = kGzipDefault;  // 1 to 9, or -1
+  std::int32_t lz4 = kLz4Default;    // 1 to 17; the codec here ends at 12
+  std::int32_t zstd = kZstdDefault;  // -131072 to 22
+
+  /// What Compressor takes; nothing: the codec's own default. As in Kafka, lz4's 9 is the fast compressor's only level,
+  /// and the others are those of the slow one.
+  [[nodiscard]] std::optional<int> of(Compression codec) const {
+    switch (codec) {
+      case Compression::kGzip: return gzip == kGzipDefault ? std::nullopt : std::optional<int>(gzip);
+      case Compression::kLz4: return lz4 == kLz4Default ? std::nullopt : std::optional<int>(lz4);
+      case Compression::kZstd: return zstd;
+      default: return std::nullopt;
+    }
+  }
+};
+
 /// Kafka's topic configuration, as far as a log needs it.
 struct LogConfig {
   std::uint32_t segment_bytes = 1u << 30;       // segment.bytes; at most 2^31 - 1
@@ -29,6 +48,7 @@ struct LogConfig {
   std::int64_t timestamp_before_ms_max = std::numeric_limits<std::int64_t>::max();
   std::int64_t timestamp_after_ms_max = std::numeric_limits<std::int64_t>::max();
   std::optional<Compression> compression;       // compression.type; nothing: as the producer compressed it
+  CompressionLevels levels;                     // for what is compressed anew because of it
 };
 
 /// How much of a log is kept; -1: all.
