@@ -113,7 +113,8 @@ class ProducerStates;
 class SegmentList;
 
 /// One thread at a time (the partition's shard). Blocks on page-cache writes and on reads, never on a
-/// sync, except where said.
+/// sync, except where said, and where a closed segment's index is missing or damaged: it is made anew from the whole
+/// segment, and synced.
 ///
 /// Invariant: log_start_offset <= stable_offset <= log_end_offset; offsets are dense, but for what a cleaner took.
 ///

@@ -139,6 +139,7 @@ class Segment {
                                               const Visitor& visit);
   [[nodiscard]] Result<> ensure_loaded();
   [[nodiscard]] Result<> rebuild_indexes();
+  void publish_indexes(const std::string& offset_index, const std::string& time_index);
   void reset_to_empty();
   void index_batch(const BatchHeader& header, std::uint64_t position);
   void append_time_entry();
