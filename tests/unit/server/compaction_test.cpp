@@ -220,6 +220,21 @@ TEST_F(CompactionTest, AFullDiskEndsACleaningAndNothingIsLost) {
   EXPECT_TRUE(becomes([](const Held& all) { return all.size() <= 3 && all.rbegin()->first == 5; }));
 }
 
+TEST_F(CompactionTest, ACleaningWaitsForSpaceOnTheVolume) {
+  fs_.set_volume_space(VolumeSpace{.total_bytes = 1u << 20, .usable_bytes = 10});
+  start();
+  ASSERT_EQ(create_topic("t", 1, compacted()), ErrorCode::kNone);
+  fs_.refuse_changes(".cleaned");  // none is made
+  for (int i = 0; i < 6; ++i) put("a", fmt::format("{}-{}", i, std::string(400, 'v')));
+  EXPECT_TRUE(eventually(kDeadline, [&] { return metric("tributary_broker_postponed_cleanings_total") >= 1; }));
+  EXPECT_EQ(metric("tributary_broker_failed_cleanings_total"), 0);
+  EXPECT_EQ(held().size(), 6u);
+  fs_.refuse_changes("nothing-has-this-name");
+  fs_.set_volume_space(std::nullopt);
+  restart();  // or a minute later
+  EXPECT_TRUE(becomes([](const Held& all) { return all.size() <= 3 && all.rbegin()->first == 5; }));
+}
+
 TEST_F(CompactionTest, CommittedOffsetsAreCompacted) {
   options_.offsets_topic_partitions = 1;
   start();

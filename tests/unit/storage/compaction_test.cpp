@@ -384,6 +384,53 @@ TEST_F(LogCleanerTest, ADiskThatIsFullAtTheRenameLeavesNothingBehindAndItCanBeTr
   EXPECT_EQ(Clean().records_kept, 1u);
 }
 
+TEST_F(LogCleanerTest, WithoutRoomForWhatStaysNothingIsWrittenUntilThereIs) {
+  Open();
+  for (int i = 0; i < 6; ++i) AppendKeys({fmt::format("key-{}", i), "same"});
+  CloseSegment();
+  Clean();
+  AppendKeys({"another"});
+  CloseSegment();
+  const auto before = Records();
+  int writes = 0;
+  fs_->set_hook([&](sim::SimulatedFileSystem::Operation, const std::string& path) -> Result<> {
+    writes += path.find(".cleaned") != std::string::npos;
+    return {};
+  });
+  (void)Plan({.dirty_ratio_min = 2});  // its snapshot is durable now
+  fs_->set_capacity(fs_->used_bytes() + 300);
+  const auto postponed = Clean();
+  ASSERT_TRUE(postponed.shortage);
+  EXPECT_EQ(postponed.shortage->usable_bytes, 300u);
+  EXPECT_GT(postponed.shortage->needed_bytes, 300u);
+  EXPECT_EQ(writes, 0);
+  EXPECT_EQ(Records(), before);
+  fs_->set_capacity(fs_->used_bytes() + postponed.shortage->needed_bytes);
+  const auto cleaned = Clean();
+  EXPECT_FALSE(cleaned.shortage);
+  EXPECT_EQ(cleaned.first_dirty, Offset(13));
+  EXPECT_GT(writes, 0);
+}
+
+TEST_F(LogCleanerTest, ADiskThatIsFullOfWhatIsToGoIsCleaned) {
+  for (const auto codec : {Compression::kNone, Compression::kZstd}) {
+    SCOPED_TRACE(name_of(codec));
+    Open();
+    for (int i = 0; i < 10; ++i) AppendKeys({"a", "b", "a", "b", "a", "b"}, {.compression = codec});
+    CloseSegment();
+    (void)Plan({.dirty_ratio_min = 2});
+    fs_->set_capacity(fs_->used_bytes() + 600);  // less than the segment has
+    const auto report = Clean();
+    EXPECT_FALSE(report.shortage);
+    EXPECT_GT(report.bytes_before, 600u);
+    EXPECT_EQ(report.records_kept, 2u);
+    fs_->set_capacity(UINT64_MAX);
+    Kill();
+    ASSERT_TRUE(remove_recursively(*fs_, kFolder));
+    ASSERT_TRUE(fs_->create_directories(kFolder));
+  }
+}
+
 TEST_F(LogCleanerTest, AHeaderThatIsLeftHasNoTimestamp) {
   Open();
   AppendKeys({"a"}, {}, 1'000);
