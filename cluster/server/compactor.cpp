@@ -105,10 +105,13 @@ void Compactor::clean(const std::shared_ptr<Partition>& partition) {
   }
   std::optional<CleaningPlan> plan;
   CleanerOptions cleaner{.memory_bytes = options_.memory_bytes, .seed = random_u64_from_os()};
-  partition->shard().run_and_wait([&] {
-    cleaner.delete_retention_ms = partition->delete_retention_ms();
-    plan = partition->begin_cleaning();
-  });
+  bool looks_further = true;
+  while (!plan && looks_further && go_on(0))
+    partition->shard().run_and_wait([&] {
+      cleaner.delete_retention_ms = partition->delete_retention_ms();
+      plan = partition->begin_cleaning();
+      looks_further = partition->looks_further();
+    });
   if (plan) {
     paid_until_ = now;
     Host host(*this, *partition);

@@ -153,6 +153,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   [[nodiscard]] std::int64_t delete_retention_ms() const { return settings_.delete_retention_ms; }
   /// Log::begin_cleaning, if the topic is compacted; sees to the flush that a plan may have to wait for.
   [[nodiscard]] std::optional<CleaningPlan> begin_cleaning();
+  /// Log::looks_further
+  [[nodiscard]] bool looks_further() const { return is_compacted() && log_->looks_further(); }
   /// kUnavailable if there is no log any more.
   [[nodiscard]] Result<> with_log(const std::function<Result<>(Log&)>& step);
   /// What waited for the end of a cleaning goes on.

@@ -245,6 +245,9 @@ class Log {
   /// Closes the active segment if it is older than limits.lag_ms_max; it is in the plan of a later call, when it is
   /// durable. If that fails, an append or a later call does it.
   [[nodiscard]] std::optional<CleaningPlan> begin_cleaning(const CleaningLimits& limits, WallMs now_ms);
+  /// The last begin_cleaning gave nothing because it has read the times of as many segments as it may in one go: call it
+  /// again, when the thread has done something else.
+  [[nodiscard]] bool looks_further() const { return look_from_.has_value(); }
   /// Reads from the cleaned file from now on, under its swap name, and no more from those that it replaces.
   [[nodiscard]] Result<> adopt_cleaned(const CleanedSegments& cleaned);
   /// Gives the files of an adopted segment their final names. Not durable until the folder is synced.
@@ -309,6 +312,7 @@ class Log {
   Offset durable_snapshot_{0};     // the newest one that a power cut leaves; 0: none is known
   bool removal_waits_ = false;     // segments are kept for want of a durable snapshot
   bool cleaning_waits_ = false;    // the same of cleaning
+  std::optional<Offset> look_from_;  // up to here begin_cleaning has tried to learn the segments' times; nothing: all
 
   Offset first_dirty_{0};
   Offset gaps_below_{0};

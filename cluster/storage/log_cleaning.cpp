@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "cluster/storage/folder_names.h"
 #include "cluster/storage/log_cleaner.h"
@@ -10,6 +11,17 @@
 #include "common/base/check.h"
 
 namespace tributary {
+namespace {
+
+/// A segment's times are read once, with its indexes at worst: all at once would hold up the log's thread.
+constexpr std::size_t kSegmentsReadAtOnce = 16;
+
+bool knows_times(const Segment& segment, const CleaningLimits& limits) {
+  return (limits.lag_ms_min == 0 || segment.knows_retention_time()) &&
+         (limits.lag_ms_max == std::numeric_limits<std::int64_t>::max() || segment.knows_first_time());
+}
+
+}  // namespace
 
 bool Log::is_overdue(std::size_t number, const CleaningLimits& limits, WallMs now_ms) {
   if (limits.lag_ms_max == std::numeric_limits<std::int64_t>::max()) return false;
@@ -22,17 +34,24 @@ bool Log::is_overdue(std::size_t number, const CleaningLimits& limits, WallMs no
 
 std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, WallMs now_ms) {
   cleaning_waits_ = false;
+  const auto looked_to = std::exchange(look_from_, std::nullopt).value_or(Offset(0));
   if (cleaning_ || cleaning_given_up_ || offline_ || closed_) return std::nullopt;
   if (is_overdue(segments_->size() - 1, limits, now_ms)) (void)start_new_segment();
   CleaningPlan plan;
   std::uint64_t clean_bytes = 0, dirty_bytes = 0;
   bool waits_for_snapshot = false, overdue = false;
+  std::size_t segments_read = 0;
   for (std::size_t number = 0; number + 1 < segments_->size(); ++number) {
     auto& segment = segments_->visit(number);
     const auto end = segments_->base_offset(number + 1);
     if (end > stable_offset_) break;
     if (end <= log_start_offset_) continue;  // about to be removed
     if (end > first_dirty_) {
+      const bool is_news = segment.base_offset() >= looked_to && !knows_times(segment, limits);
+      if (is_news && ++segments_read > kSegmentsReadAtOnce) {
+        look_from_ = segment.base_offset();
+        return std::nullopt;
+      }
       if (limits.lag_ms_min > 0) {
         const auto time_ms = segment.retention_time(now_ms);
         segments_->leave(number);
@@ -43,7 +62,7 @@ std::optional<CleaningPlan> Log::begin_cleaning(const CleaningLimits& limits, Wa
         waits_for_snapshot = true;
         break;
       }
-      overdue = overdue || is_overdue(number, limits, now_ms);
+      overdue = is_overdue(number, limits, now_ms) || overdue;
       dirty_bytes += segment.size_bytes();
     } else {
       clean_bytes += segment.size_bytes();

@@ -133,6 +133,9 @@ class Segment {
   /// The largest timestamp of its first batch; or, where that lies in the future of `now_ms` or there is none, the time
   /// of an append in this life, else of the last one. Reads no more than a header, and that once.
   [[nodiscard]] Result<WallMs> first_time(WallMs now_ms);
+  /// The two above need not read the file for it again, but for a note of when it was written.
+  [[nodiscard]] bool knows_retention_time() const { return loaded_; }
+  [[nodiscard]] bool knows_first_time() const { return first_timestamp_ms_.has_value(); }
 
  private:
   [[nodiscard]] Result<ScanResult> scan_up_to(std::uint64_t bytes_max, ScanCheck check,

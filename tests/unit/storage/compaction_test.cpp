@@ -295,6 +295,32 @@ TEST_F(LogCleanerTest, ARecordWithoutATimeIsAsOldAsItsAppend) {
   EXPECT_EQ(log_->segment_count(), 2u);
 }
 
+TEST_F(LogCleanerTest, TheTimesOfManySegmentsAreReadAFewAtATime) {
+  Open();
+  for (int i = 0; i < 40; ++i) {
+    AppendKeys({"a"});
+    CloseSegment();
+  }
+  CloseCleanly();
+  for (const auto& limits : {CleaningLimits{.dirty_ratio_min = 0, .lag_ms_min = 1}, CleaningLimits{.dirty_ratio_min = 1, .lag_ms_max = 1}}) {
+    Open();
+    EXPECT_FALSE(Plan({.dirty_ratio_min = 2}));  // a durable snapshot is there now
+    std::optional<CleaningPlan> plan;
+    int looks = 0;
+    do {
+      plan = log_->begin_cleaning(limits, clock_.wall_now_ms());
+      EXPECT_NE(plan.has_value(), log_->looks_further());
+      ++looks;
+    } while (!plan && looks < 10);
+    EXPECT_EQ(looks, 3);
+    EXPECT_EQ(plan->segments.size(), 40u);
+    log_->end_cleaning(std::nullopt, true);
+    EXPECT_TRUE(log_->begin_cleaning(limits, clock_.wall_now_ms()));  // they are known now
+    log_->end_cleaning(std::nullopt, true);
+    CloseCleanly();
+  }
+}
+
 TEST_F(LogCleanerTest, SegmentsAreNotRemovedWhileTheyAreCleaned) {
   Open();
   AppendKeys({"a"});
