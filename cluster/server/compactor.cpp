@@ -35,7 +35,8 @@ class Compactor::Host final : public CleanerHost {
 
 Compactor::Compactor(CompactorOptions options, const std::vector<std::unique_ptr<Shard>>& shards,
                      PartitionServices& services)
-    : options_(options), shards_(shards), services_(services), trouble_(std::chrono::minutes(1), services.clock) {}
+    : options_(options), shards_(shards), services_(services), trouble_(std::chrono::minutes(1), services.clock),
+      shortage_(std::chrono::minutes(1), services.clock) {}
 
 Compactor::~Compactor() { stop(); }
 
@@ -104,16 +105,21 @@ void Compactor::clean(const std::shared_ptr<Partition>& partition) {
   }
   std::optional<CleaningPlan> plan;
   CleanerOptions cleaner{.memory_bytes = options_.memory_bytes, .seed = random_u64_from_os()};
-  partition->shard().run_and_wait([&] {
-    cleaner.delete_retention_ms = partition->delete_retention_ms();
-    plan = partition->begin_cleaning();
-  });
+  bool looks_further = true;
+  while (!plan && looks_further && go_on(0))
+    partition->shard().run_and_wait([&] {
+      cleaner.delete_retention_ms = partition->delete_retention_ms();
+      plan = partition->begin_cleaning();
+      looks_further = partition->looks_further();
+    });
   if (plan) {
     paid_until_ = now;
     Host host(*this, *partition);
     const auto cleaned = clean_log(services_.fs, services_.clock, *plan, cleaner, host);
-    if (cleaned) say(partition->name(), *cleaned, services_.clock.mono_now() - now);
-    else failed(partition->name(), cleaned.error());
+    const auto took = services_.clock.mono_now() - now;
+    if (!cleaned) failed(partition->name(), cleaned.error());
+    else if (cleaned->shortage) postponed(partition->name(), *cleaned->shortage, took);
+    else say(partition->name(), *cleaned, took);
     partition->shard().run_and_wait([&] { partition->cleaning_ended(); });
   }
   {
@@ -134,6 +140,16 @@ void Compactor::say(const TopicPartition& partition, const CleaningReport& repor
   if (report.unreadable_batches > 0)
     log_warning("compactor", "batches that do not decompress were left as they are",
                 {{"partition", fmt::to_string(partition)}, {"batches", report.unreadable_batches}});
+}
+
+void Compactor::postponed(const TopicPartition& partition, const SpaceShortage& shortage, Duration took) {
+  services_.metrics.postponed_cleanings.inc();
+  // It has read much to know that: at most half of the time goes into finding out.
+  not_before_[fmt::to_string(partition)] = services_.clock.mono_now() + std::max<Duration>(kPatienceAfterFailure, took);
+  if (const auto turn = shortage_.turn())
+    log_warning("compactor", "a cleaning waits for space on the volume; it is tried again",
+                {{"partition", fmt::to_string(partition)}, {"needed_bytes", shortage.needed_bytes},
+                 {"usable_bytes", shortage.usable_bytes}, {"postponed_since_last_said", turn.suppressed}});
 }
 
 void Compactor::failed(const TopicPartition& partition, const Error& error) {

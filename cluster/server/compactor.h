@@ -40,6 +40,7 @@ class Compactor {
   void look_at_all();
   void clean(const std::shared_ptr<Partition>& partition);
   void say(const TopicPartition& partition, const CleaningReport& report, Duration took);
+  void postponed(const TopicPartition& partition, const SpaceShortage& shortage, Duration took);
   void failed(const TopicPartition& partition, const Error& error);
   [[nodiscard]] bool go_on(std::size_t bytes);
   [[nodiscard]] bool stopping();
@@ -57,8 +58,9 @@ class Compactor {
 
   // compactor thread only
   MonoTime paid_until_{};             // the bytes so far are worth the time until then
-  std::unordered_map<std::string, MonoTime> not_before_;  // partitions whose cleaning failed
+  std::unordered_map<std::string, MonoTime> not_before_;  // partitions whose cleaning failed or waits for space
   OncePer trouble_;
+  OncePer shortage_;
 
   std::thread thread_;
 };

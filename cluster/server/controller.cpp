@@ -363,6 +363,12 @@ void Controller::new_producer_id(Shard& home, Done<Result<ProducerId>> done) {
   });
 }
 
+void Controller::measure_volume(Shard& home, Done<Result<VolumeSpace>> done) {
+  loop_.post([this, &home, done = std::move(done)] {
+    home.post([done, space = services_.fs.volume_space(options_.data)]() mutable { done(std::move(space)); });
+  });
+}
+
 Result<ProducerId> Controller::next_producer_id() {
   while (true) {
     if (producer_ids_.count == 0) {

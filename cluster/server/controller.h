@@ -96,6 +96,8 @@ class Controller {
                    Done<std::vector<TopicOutcome>> done);
   /// An id that nobody else was given or will be, even after a crash.
   void new_producer_id(Shard& home, Done<Result<ProducerId>> done);
+  /// Of the data folder's volume.
+  void measure_volume(Shard& home, Done<Result<VolumeSpace>> done);
 
  private:
   void find_foreign_folders(const std::vector<Topic>& topics);

@@ -38,8 +38,9 @@ void Partition::append(ByteView records, bool wait_for_all, Duration timeout,
     return observer->on_appended(slot, {.error = ErrorCode::kNotEnoughReplicas,
                                         .message = fmt::format("{} replica is in sync, min.insync.replicas asks for {}",
                                                                kReplicasInSync, settings_.insync_replicas_min)});
-  const auto info = log_->append(records, kOnlyLeaderEpoch);
-  if (!info) return observer->on_appended(slot, failed_append(info.error()));
+  RefusedRecords refused;
+  const auto info = log_->append(records, kOnlyLeaderEpoch, &refused);
+  if (!info) return observer->on_appended(slot, failed_append(info.error(), std::move(refused)));
   after_append(records, *info);
 
   AppendOutcome outcome{.base_offset = info->base_offset, .log_start_offset = log_->log_start_offset(),
@@ -82,14 +83,15 @@ void Partition::flush_later() {
   });
 }
 
-AppendOutcome Partition::failed_append(const Error& error) {
+AppendOutcome Partition::failed_append(const Error& error, RefusedRecords refused) {
   if (error.code == Errc::kIo || error.code == Errc::kNoSpace) {
     // Producers try again and again while a disk is full.
     if (const auto turn = append_trouble_.turn())
       log_error("partition", "append failed", {{"partition", fmt::to_string(name_)}, {"error", error.message},
                                                {"failed_since_last_said", turn.suppressed}});
   }
-  return {.error = append_error(error), .log_start_offset = log_->log_start_offset(), .message = error.message};
+  return {.error = append_error(error), .log_start_offset = log_->log_start_offset(), .message = error.message,
+          .refused = std::move(refused.named)};
 }
 
 bool Partition::is_stale(LeaderEpoch epoch, ErrorCode& error) const {

@@ -37,6 +37,7 @@ struct AppendOutcome {
   Offset log_start_offset{-1};
   std::int64_t log_append_time_ms = kNoTimestamp;  // of message.timestamp.type=LogAppendTime
   std::string message;  // of the error
+  std::vector<RefusedRecords::Record> refused;  // on whose account the batch is refused
 };
 
 /// Where an append's outcome goes: exactly once per slot, on the partition's shard.
@@ -152,6 +153,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   [[nodiscard]] std::int64_t delete_retention_ms() const { return settings_.delete_retention_ms; }
   /// Log::begin_cleaning, if the topic is compacted; sees to the flush that a plan may have to wait for.
   [[nodiscard]] std::optional<CleaningPlan> begin_cleaning();
+  /// Log::looks_further
+  [[nodiscard]] bool looks_further() const { return is_compacted() && log_->looks_further(); }
   /// kUnavailable if there is no log any more.
   [[nodiscard]] Result<> with_log(const std::function<Result<>(Log&)>& step);
   /// What waited for the end of a cleaning goes on.
@@ -197,7 +200,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   };
 
   [[nodiscard]] bool is_stale(LeaderEpoch epoch, ErrorCode& error) const;
-  [[nodiscard]] AppendOutcome failed_append(const Error& error);
+  [[nodiscard]] AppendOutcome failed_append(const Error& error, RefusedRecords refused);
   void after_append(ByteView records, const AppendInfo& info);
   [[nodiscard]] bool flush_is_due() const;
   void flush_later();

@@ -1,7 +1,9 @@
 // Produce: every partition's batches go to its shard, in the order in which the connection sent them, and the
 // answer goes out when the last one has its outcome.
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "cluster/server/cluster_image.h"
 #include "cluster/server/handlers.h"
@@ -16,6 +18,13 @@ namespace {
 
 constexpr auto kProduceTimeoutMax = std::chrono::minutes(10);
 constexpr std::int16_t kFirstVersionWithZstd = 7;
+/// Of a response: a small compressed batch can have a hundred, and a request thousands of batches.
+constexpr std::int64_t kRecordErrorsMax = 1'000;
+
+struct ProduceRefusal {
+  ErrorCode error = ErrorCode::kNone;
+  std::string message;
+};
 
 class ProduceOperation final : public AppendObserver, public std::enable_shared_from_this<ProduceOperation> {
  public:
@@ -26,15 +35,14 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
     if (slots_.empty()) return finish();
     // Answers may come from other shards before all appends have been handed out.
     outstanding_.store(slots_.size(), std::memory_order_relaxed);
-    const auto refusal = refuse_all();
+    const auto refusal_of_all = refuse_all();
     auto& home = call_->home();
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       const auto slot = static_cast<std::uint32_t>(i);
-      auto error = refusal;
-      if (error == ErrorCode::kNone && !slots_[i].partition) error = ErrorCode::kUnknownTopicOrPartition;
-      if (error == ErrorCode::kNone) error = refuse(slots_[i]);
-      if (error != ErrorCode::kNone) {
-        on_appended(slot, {.error = error});
+      auto refusal = refusal_of_all;
+      if (refusal.error == ErrorCode::kNone) refusal = refuse(slots_[i]);
+      if (refusal.error != ErrorCode::kNone) {
+        on_appended(slot, {.error = refusal.error, .message = std::move(refusal.message)});
       } else if (&slots_[i].partition->shard() == &home) {
         append(slot);
       } else {
@@ -45,6 +53,11 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
   }
 
   void on_appended(std::uint32_t slot, AppendOutcome outcome) override {
+    // Here, so that no more of them are held until all slots are done.
+    if (const auto errors = std::ssize(outcome.refused); errors > 0) {
+      const auto room = std::max<std::int64_t>(record_errors_left_.fetch_sub(errors, std::memory_order_relaxed), 0);
+      if (room < errors) outcome.refused.resize(static_cast<std::size_t>(room));
+    }
     slots_[slot].outcome = std::move(outcome);
     // The last one sees all slots, whichever shard wrote them.
     if (outstanding_.fetch_sub(1, std::memory_order_acq_rel) == 1)
@@ -70,24 +83,32 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
     }
   }
 
-  [[nodiscard]] ErrorCode refuse_all() const {
+  [[nodiscard]] ProduceRefusal refuse_all() const {
     if (request_.acks < ProduceRequest::kAcksAll || request_.acks > ProduceRequest::kAcksLeader)
-      return ErrorCode::kInvalidRequiredAcks;
-    // Transactions are not served; an idempotent producer sends no transactional id.
-    return request_.transactional_id ? ErrorCode::kInvalidTxnState : ErrorCode::kNone;
+      return {ErrorCode::kInvalidRequiredAcks, fmt::format("acks is {}, not -1 (all), 0 or 1", request_.acks)};
+    // An idempotent producer sends no transactional id.
+    if (request_.transactional_id) return {ErrorCode::kInvalidTxnState, "transactions are not supported"};
+    return {};
   }
 
-  [[nodiscard]] ErrorCode refuse(const Slot& slot) const {
-    if (is_internal_topic(slot.partition->name().topic)) return ErrorCode::kInvalidTopicException;
-    if (slot.records.empty()) return ErrorCode::kInvalidRecord;
+  [[nodiscard]] ProduceRefusal refuse(const Slot& slot) const {
+    if (!slot.partition) return {ErrorCode::kUnknownTopicOrPartition, {}};
+    const auto& topic = slot.partition->name().topic;
+    if (is_internal_topic(topic))
+      return {ErrorCode::kInvalidTopicException, fmt::format("{} is the broker's to write to", topic)};
+    if (slot.records.empty()) return {ErrorCode::kInvalidRecord, "there is no record batch"};
     const auto header = parse_batch_header(slot.records);
-    if (!header) return ErrorCode::kNone;  // the log says what is wrong
+    if (!header) return {};  // the log says what is wrong
     // Kafka's rule from version 3 on: one batch, so that an answer is about that one.
-    if (header->total_bytes() < slot.records.size()) return ErrorCode::kInvalidRecord;
+    if (header->total_bytes() < slot.records.size())
+      return {ErrorCode::kInvalidRecord,
+              fmt::format("{} bytes follow the record batch of {}; a request has one for a partition",
+                          slot.records.size() - header->total_bytes(), header->total_bytes())};
     // KIP-110: who speaks an older version could not read it back.
-    return header->compression() == Compression::kZstd && call_->version() < kFirstVersionWithZstd
-               ? ErrorCode::kUnsupportedCompressionType
-               : ErrorCode::kNone;
+    if (header->compression() == Compression::kZstd && call_->version() < kFirstVersionWithZstd)
+      return {ErrorCode::kUnsupportedCompressionType,
+              fmt::format("zstd needs Produce version {}, the request has {}", kFirstVersionWithZstd, call_->version())};
+    return {};
   }
 
   void append(std::uint32_t slot) {
@@ -115,6 +136,7 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
         p.base_offset = outcome.base_offset;
         p.log_start_offset = outcome.log_start_offset;
         p.log_append_time_ms = outcome.log_append_time_ms;
+        for (auto& record : outcome.refused) p.record_errors.push_back({record.number, std::move(record.why)});
         if (!outcome.message.empty()) p.error_message = std::move(outcome.message);
       }
     }
@@ -131,6 +153,7 @@ class ProduceOperation final : public AppendObserver, public std::enable_shared_
   ProduceRequest request_;
   std::vector<Slot> slots_;  // each written by its partition's shard, then read by home
   std::atomic<std::size_t> outstanding_{0};
+  std::atomic<std::int64_t> record_errors_left_{kRecordErrorsMax};  // below 0 when more were found
 };
 
 }  // namespace

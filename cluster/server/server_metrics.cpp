@@ -32,6 +32,8 @@ ServerMetrics::ServerMetrics(MetricsRegistry& registry)
                                         "Segments removed by retention and DeleteRecords")),
       cleanings(registry.counter("tributary_broker_cleanings_total", "Cleanings of compacted partitions")),
       failed_cleanings(registry.counter("tributary_broker_failed_cleanings_total", "Cleanings that came to nothing")),
+      postponed_cleanings(registry.counter("tributary_broker_postponed_cleanings_total",
+                                           "Cleanings put off because the volume has no room for cleaned segments")),
       cleaned_records(registry.counter("tributary_broker_cleaned_records_total",
                                        "Records that compaction took away: their keys have newer ones")),
       partitions(registry.gauge("tributary_broker_partitions", "Partitions that this broker serves")),

@@ -28,6 +28,7 @@ class ServerMetrics {
   Counter& removed_segments;   // by retention and DeleteRecords
   Counter& cleanings;          // of compacted partitions
   Counter& failed_cleanings;
+  Counter& postponed_cleanings;  // for want of space on the volume
   Counter& cleaned_records;    // taken away by them
   Gauge& partitions;
   Gauge& offline_logs;

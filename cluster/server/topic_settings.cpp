@@ -28,6 +28,15 @@ struct NumberConfig {
 };
 
 constexpr NumberConfig kNumbers[] = {
+    {"compression.lz4.level", Type::kInt, 1, 17,
+     [](TopicSettings& s, std::int64_t n) { s.log.levels.lz4 = static_cast<std::int32_t>(n); },
+     [](const TopicSettings& s) -> std::int64_t { return s.log.levels.lz4; },
+     "how hard batches are compressed anew with compression.type=lz4. 9 is fast; the others are slower and pack more; "
+     "above 12 it is the same"},
+    {"compression.zstd.level", Type::kInt, -131'072, 22,
+     [](TopicSettings& s, std::int64_t n) { s.log.levels.zstd = static_cast<std::int32_t>(n); },
+     [](const TopicSettings& s) -> std::int64_t { return s.log.levels.zstd; },
+     "how hard batches are compressed anew with compression.type=zstd"},
     {"delete.retention.ms", Type::kLong, 0, kInt64Max,
      [](TopicSettings& s, std::int64_t n) { s.delete_retention_ms = n; },
      [](const TopicSettings& s) { return s.delete_retention_ms; },
@@ -44,6 +53,11 @@ constexpr NumberConfig kNumbers[] = {
      [](TopicSettings& s, std::int64_t n) { s.log.index_interval_bytes = static_cast<std::uint32_t>(n); },
      [](const TopicSettings& s) -> std::int64_t { return s.log.index_interval_bytes; },
      "how many bytes of the log lie between two entries of its index"},
+    {"max.compaction.lag.ms", Type::kLong, 1, kInt64Max,
+     [](TopicSettings& s, std::int64_t n) { s.cleaning.lag_ms_max = n; },
+     [](const TopicSettings& s) { return s.cleaning.lag_ms_max; },
+     "a compacted partition is cleaned when a record that is not clean is older, whatever min.cleanable.dirty.ratio says; "
+     "the segment file that is written to is closed for it"},
     {"max.message.bytes", Type::kInt, 0, 1 << 30,
      [](TopicSettings& s, std::int64_t n) { s.log.limits.batch_bytes_max = static_cast<std::size_t>(n); },
      [](const TopicSettings& s) { return static_cast<std::int64_t>(s.log.limits.batch_bytes_max); },
@@ -142,6 +156,24 @@ Result<> set_policy(TopicSettings& settings, std::string_view list) {
   return {};
 }
 
+Result<std::int64_t> parse_number(std::string_view name, std::string_view value, std::int64_t min, std::int64_t max) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size())
+    return refuse_config(name, fmt::format("'{}' is not a number", value));
+  if (number < min || number > max)
+    return refuse_config(name, fmt::format("{} is not between {} and {}", number, min, max));
+  return number;
+}
+
+Result<> set_gzip_level(TopicSettings& settings, std::string_view value) {
+  constexpr std::string_view kName = "compression.gzip.level";
+  ASSIGN_OR_RETURN(const auto level, parse_number(kName, value, CompressionLevels::kGzipDefault, 9));
+  if (level == 0) return refuse_config(kName, "0 is not between 1 and 9, nor -1, the default");
+  settings.log.levels.gzip = static_cast<std::int32_t>(level);
+  return {};
+}
+
 Result<> set_dirty_ratio(TopicSettings& settings, std::string_view value) {
   double ratio = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), ratio);
@@ -163,6 +195,9 @@ struct TextConfig {
 constexpr TextConfig kTexts[] = {
     {"cleanup.policy", Type::kList, set_policy, policy_of,
      "delete: what retention does not keep is removed; compact: of each key the newest record is kept; or both"},
+    {"compression.gzip.level", Type::kInt, set_gzip_level,
+     [](const TopicSettings& s) { return std::to_string(s.log.levels.gzip); },
+     "how hard batches are compressed anew with compression.type=gzip; -1: the codec's default"},
     {"min.cleanable.dirty.ratio", Type::kDouble, set_dirty_ratio,
      [](const TopicSettings& s) { return fmt::format("{}", s.cleaning.dirty_ratio_min); },
      "a compacted partition is cleaned when so much of its closed segments is not clean"},
@@ -184,12 +219,7 @@ constexpr FixedConfig kFixed[] = {
 Result<> apply(TopicSettings& settings, const std::string& name, const std::string& value) {
   for (const auto& config : kNumbers) {
     if (config.name != name) continue;
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (error != std::errc() || end != value.data() + value.size())
-      return refuse_config(name, fmt::format("'{}' is not a number", value));
-    if (number < config.min || number > config.max)
-      return refuse_config(name, fmt::format("{} is not between {} and {}", number, config.min, config.max));
+    ASSIGN_OR_RETURN(const auto number, parse_number(name, value, config.min, config.max));
     config.set(settings, number);
     return {};
   }
@@ -229,6 +259,9 @@ TopicSettings topic_defaults(const BrokerOptions& options) {
 Result<TopicSettings> resolve_topic_settings(const TopicSettings& defaults, const TopicConfigs& configs) {
   TopicSettings settings = defaults;
   for (const auto& [name, value] : configs) RETURN_IF_ERROR(apply(settings, name, value));
+  if (settings.cleaning.lag_ms_max < settings.cleaning.lag_ms_min)
+    return refuse_config("max.compaction.lag.ms", fmt::format("{} is less than min.compaction.lag.ms, {}",
+                                                              settings.cleaning.lag_ms_max, settings.cleaning.lag_ms_min));
   return settings;
 }
 

@@ -22,7 +22,7 @@ struct TopicSettings {
   std::int32_t insync_replicas_min = 1;          // min.insync.replicas: for acks=all
   bool remove_old = true;                        // cleanup.policy has "delete": by retention and DeleteRecords
   bool compact = false;                          // cleanup.policy has "compact"
-  CleaningLimits cleaning;                       // min.cleanable.dirty.ratio, min.compaction.lag.ms
+  CleaningLimits cleaning;                       // min.cleanable.dirty.ratio, min.… and max.compaction.lag.ms
   std::int64_t delete_retention_ms = 86'400'000;  // delete.retention.ms: how long tombstones stay
 
   /// acks=all waits for fdatasync, and nothing is served before it.

@@ -27,29 +27,37 @@ TimeWindow window_of(const LogConfig& config, WallMs now_ms) {
           after > kTimeMax - now_ms ? kTimeMax : now_ms + after};
 }
 
-tl::unexpected<Error> out_of_window(std::string_view what, std::int64_t timestamp_ms, const TimeWindow& window) {
-  return fail(Errc::kInvalidTimestamp,
-              fmt::format("{}: its time {} is not within [{}, {}], as message.timestamp.before.max.ms and "
-                          "message.timestamp.after.max.ms ask", what, timestamp_ms, window.from_ms, window.to_ms));
+std::string asked_by(const TimeWindow& window) {
+  return fmt::format("[{}, {}], as message.timestamp.before.max.ms and message.timestamp.after.max.ms ask",
+                     window.from_ms, window.to_ms);
 }
 
 }  // namespace
 
-Result<> check_timestamps(ByteView batch, const LogConfig& config, WallMs now_ms) {
+Result<> check_timestamps(ByteView batch, const LogConfig& config, WallMs now_ms, RefusedRecords* refused) {
   const bool limited = config.timestamp_before_ms_max != kTimeMax || config.timestamp_after_ms_max != kTimeMax;
   if (!limited || config.timestamp_type == TimestampType::kLogAppendTime) return {};
   const auto window = window_of(config, now_ms);
-  ASSIGN_OR_RETURN(const auto header, parse_batch_header(batch));
-  // The time index and retention go by it.
-  if (!window.holds(header.max_timestamp_ms)) return out_of_window("the batch", header.max_timestamp_ms, window);
+  RefusedRecords unasked;
+  auto& bad = refused ? *refused : unasked;
   ASSIGN_OR_RETURN(auto reader, RecordReader::open(batch, config.limits.decompressed_bytes_max));
+  const auto& header = reader.header();
   RecordView record;
   for (std::int32_t number = 0;; ++number) {
     ASSIGN_OR_RETURN(const bool more, reader.next(record));
-    if (!more) return {};
+    if (!more) break;
     if (!window.holds(record.timestamp_ms))
-      return out_of_window(fmt::format("record {} of the batch", number), record.timestamp_ms, window);
+      bad.add(number, [&] { return fmt::format("its time {} is not within {}", record.timestamp_ms, asked_by(window)); });
   }
+  if (bad.count > 0) {
+    const auto& first = bad.named.front();
+    return fail(Errc::kInvalidTimestamp, fmt::format("the times of {} of {} records are out of range; the first is record {}: {}",
+                                                     bad.count, header.record_count, first.number, first.why));
+  }
+  // The time index and retention go by it, whatever the records say.
+  if (!window.holds(header.max_timestamp_ms))
+    return fail(Errc::kInvalidTimestamp, fmt::format("the batch: its time {} is not within {}", header.max_timestamp_ms, asked_by(window)));
+  return {};
 }
 
 Result<PreparedBatch> prepare_batch(const BatchHeader& placed, ByteView batch, const LogConfig& config, WallMs now_ms) {
@@ -63,7 +71,7 @@ Result<PreparedBatch> prepare_batch(const BatchHeader& placed, ByteView batch, c
     const auto plain_max = *config.compression == Compression::kNone
                                ? std::min(limits.batch_bytes_max, limits.decompressed_bytes_max)
                                : limits.decompressed_bytes_max;
-    ASSIGN_OR_RETURN(auto other, recompress(batch, *config.compression, plain_max));
+    ASSIGN_OR_RETURN(auto other, recompress(batch, *config.compression, config.levels.of(*config.compression), plain_max));
     header.attributes = other.header.attributes;
     header.batch_length = other.header.batch_length;
     if (header.total_bytes() > limits.batch_bytes_max)

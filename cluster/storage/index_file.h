@@ -56,7 +56,8 @@ class IndexFile {
 
   IndexFile(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
 
-  /// The file has been renamed.
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// The file has been renamed, or is to be another one from the next reset on.
   void moved_to(std::string path) { path_ = std::move(path); }
 
   /// Takes the file's entries as they are. False if the file is missing or cannot be an index

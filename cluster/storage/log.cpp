@@ -65,9 +65,9 @@ Result<> of_the_disk(Result<> result) {
 
 }  // namespace
 
-Result<AppendInfo> Log::append(ByteView records, LeaderEpoch epoch) {
+Result<AppendInfo> Log::append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused) {
   RETURN_IF_ERROR(check_writable());
-  ASSIGN_OR_RETURN(const auto plan, plan_append(records, epoch));
+  ASSIGN_OR_RETURN(const auto plan, plan_append(records, epoch, refused));
   if (plan.fresh.empty()) return plan.info;
   // From here on an error says nothing of the batches.
   RETURN_IF_ERROR(of_the_disk(epochs_->assign(epoch, log_end_offset_)));
@@ -94,7 +94,7 @@ Result<SequenceVerdict> judge(const ProducerEntry* known, const BatchHeader& bat
 
 }  // namespace
 
-Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
+Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused) const {
   if (epoch < epochs_->latest())
     return fail(Errc::kFenced, fmt::format("leader epoch {} is older than {}", epoch, epochs_->latest()));
   Plan plan;
@@ -108,7 +108,7 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
   while (true) {
     ASSIGN_OR_RETURN(const auto batch, batches.next());
     if (!batch) break;
-    ASSIGN_OR_RETURN(auto header, validate_batch(batch->bytes, config_.limits));
+    ASSIGN_OR_RETURN(auto header, validate_batch(batch->bytes, config_.limits, refused));
     if (header.transactional()) return fail(Errc::kUnsupported, "transactions are not supported");
     if (std::numeric_limits<std::int64_t>::max() - next_offset.value() <= header.last_offset_delta)
       return fail(Errc::kOutOfRange, fmt::format("the log {} has no offsets left", folder_));
@@ -130,7 +130,7 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch) const {
       if (stamps) plan.info.log_append_time_ms = verdict.timestamp_ms;
       continue;
     }
-    RETURN_IF_ERROR(check_timestamps(batch->bytes, config_, now_ms));
+    RETURN_IF_ERROR(check_timestamps(batch->bytes, config_, now_ms, refused));
     header.base_offset = next_offset;
     header.partition_leader_epoch = epoch;
     ASSIGN_OR_RETURN(const auto prepared, prepare_batch(header, batch->bytes, config_, now_ms));

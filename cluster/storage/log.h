@@ -14,6 +14,25 @@
 
 namespace tributary {
 
+/// compression.gzip.level, compression.lz4.level, compression.zstd.level: Kafka's numbers (KIP-390).
+struct CompressionLevels {
+  static constexpr std::int32_t kGzipDefault = -1, kLz4Default = 9, kZstdDefault = 3;
+  std::int32_t gzip = kGzipDefault;  // 1 to 9, or -1
+  std::int32_t lz4 = kLz4Default;    // 1 to 17; the codec here ends at 12
+  std::int32_t zstd = kZstdDefault;  // -131072 to 22
+
+  /// What Compressor takes; nothing: the codec's own default. As in Kafka, lz4's 9 is the fast compressor's only level,
+  /// and the others are those of the slow one.
+  [[nodiscard]] std::optional<int> of(Compression codec) const {
+    switch (codec) {
+      case Compression::kGzip: return gzip == kGzipDefault ? std::nullopt : std::optional<int>(gzip);
+      case Compression::kLz4: return lz4 == kLz4Default ? std::nullopt : std::optional<int>(lz4);
+      case Compression::kZstd: return zstd;
+      default: return std::nullopt;
+    }
+  }
+};
+
 /// Kafka's topic configuration, as far as a log needs it.
 struct LogConfig {
   std::uint32_t segment_bytes = 1u << 30;       // segment.bytes; at most 2^31 - 1
@@ -29,6 +48,7 @@ struct LogConfig {
   std::int64_t timestamp_before_ms_max = std::numeric_limits<std::int64_t>::max();
   std::int64_t timestamp_after_ms_max = std::numeric_limits<std::int64_t>::max();
   std::optional<Compression> compression;       // compression.type; nothing: as the producer compressed it
+  CompressionLevels levels;                     // for what is compressed anew because of it
 };
 
 /// How much of a log is kept; -1: all.
@@ -41,6 +61,8 @@ struct RetentionLimits {
 struct CleaningLimits {
   double dirty_ratio_min = 0.5;  // min.cleanable.dirty.ratio: of the closed segments' bytes
   std::int64_t lag_ms_min = 0;   // min.compaction.lag.ms: what is younger is left alone
+  /// max.compaction.lag.ms (KIP-354): with a dirty segment whose first record is older it is, whatever the ratio.
+  std::int64_t lag_ms_max = std::numeric_limits<std::int64_t>::max();
 };
 
 struct CleaningPlan;
@@ -91,7 +113,8 @@ class ProducerStates;
 class SegmentList;
 
 /// One thread at a time (the partition's shard). Blocks on page-cache writes and on reads, never on a
-/// sync, except where said.
+/// sync, except where said, and where a closed segment's index is missing or damaged: it is made anew from the whole
+/// segment, and synced.
 ///
 /// Invariant: log_start_offset <= stable_offset <= log_end_offset; offsets are dense, but for what a cleaner took.
 ///
@@ -129,7 +152,8 @@ class Log {
   /// know its offset: acknowledge it; batches beside it were not appended); kNoSpace, kIo (the disk, or damage
   /// on it); kUnavailable (offline).
   /// Of several batches, those that are duplicates are left out and the others appended.
-  [[nodiscard]] Result<AppendInfo> append(ByteView records, LeaderEpoch epoch);
+  /// The single records on whose account a batch is refused are added to `refused`, if given.
+  [[nodiscard]] Result<AppendInfo> append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused = nullptr);
 
   /// Batches from the one that holds `from` on: as many as fit in `bytes_max` and lie below `below`
   /// (exclusive; give stable_offset() to consumers) within one segment. With `at_least_one_batch` the
@@ -218,7 +242,12 @@ class Log {
   /// What there is to clean, if it is worth it: closed segments, all durable. Until end_cleaning no segment is removed
   /// (take_removable_files gives nothing). Nothing also as long as no durable snapshot knows their producers: then
   /// wants_flush() until one does, and a later call gives the plan.
+  /// Closes the active segment if it is older than limits.lag_ms_max; it is in the plan of a later call, when it is
+  /// durable. If that fails, an append or a later call does it.
   [[nodiscard]] std::optional<CleaningPlan> begin_cleaning(const CleaningLimits& limits, WallMs now_ms);
+  /// The last begin_cleaning gave nothing because it has read the times of as many segments as it may in one go: call it
+  /// again, when the thread has done something else.
+  [[nodiscard]] bool looks_further() const { return look_from_.has_value(); }
   /// Reads from the cleaned file from now on, under its swap name, and no more from those that it replaces.
   [[nodiscard]] Result<> adopt_cleaned(const CleanedSegments& cleaned);
   /// Gives the files of an adopted segment their final names. Not durable until the folder is synced.
@@ -248,7 +277,8 @@ class Log {
   Log(FileSystem& fs, const Clock& clock, const LogOpenOptions& options);
 
   [[nodiscard]] Result<> check_writable() const;
-  [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch) const;
+  [[nodiscard]] bool is_overdue(std::size_t segment, const CleaningLimits& limits, WallMs now_ms);
+  [[nodiscard]] Result<Plan> plan_append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused) const;
   [[nodiscard]] Result<> make_room(const Plan& plan);
   [[nodiscard]] Result<> roll();
   void write_pending_snapshots();
@@ -282,6 +312,7 @@ class Log {
   Offset durable_snapshot_{0};     // the newest one that a power cut leaves; 0: none is known
   bool removal_waits_ = false;     // segments are kept for want of a durable snapshot
   bool cleaning_waits_ = false;    // the same of cleaning
+  std::optional<Offset> look_from_;  // up to here begin_cleaning has tried to learn the segments' times; nothing: all
 
   Offset first_dirty_{0};
   Offset gaps_below_{0};

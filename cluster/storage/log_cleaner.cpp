@@ -20,10 +20,11 @@ class LogCleaner {
 
   Result<CleaningReport> run() {
     auto cleaned = clean();
+    const bool whole = cleaned && !report_.shortage;
     // A segment that is adopted and has not got its name yet stands in the way of another cleaning.
     const bool again = !unsettled_;
     const auto ended = host_.with_log([&](Log& log) -> Result<> {
-      log.end_cleaning(cleaned ? std::optional(report_.first_dirty) : std::nullopt, again);
+      log.end_cleaning(whole ? std::optional(report_.first_dirty) : std::nullopt, again);
       return {};
     });
     if (!cleaned && !again) return in_context("not compacted again before the next start", std::move(cleaned).error());
@@ -34,15 +35,31 @@ class LogCleaner {
 
  private:
   using Group = std::span<const CleanableSegment>;
+  /// What stays of a batch.
+  struct Survey {
+    bool readable = true;
+    bool changes = false;        // it is not the batch as it is
+    bool wants_horizon = false;  // a tombstone stays that has no delete horizon yet
+    std::uint64_t records = 0, records_kept = 0;
+    std::uint64_t bytes = 0, bytes_kept = 0;  // of the records, without compression
+  };
   using BatchVisitor = std::function<Result<bool>(const StoredBatch&, ByteView)>;  // false: enough
 
   Result<> clean();
   Result<> map_keys();
   Result<bool> map_batch(const StoredBatch& batch, ByteView bytes);
   [[nodiscard]] std::vector<Group> groups() const;
+  [[nodiscard]] Result<std::optional<SpaceShortage>> shortage_for(Group group);
+  [[nodiscard]] Result<std::uint64_t> bytes_that_stay(Group group);
   Result<> clean_group(Group group);
   Result<> write_group(Group group, const Segment::Paths& paths);
   Result<> write_cleaned(Segment& out, const StoredBatch& batch, ByteView bytes, bool last);
+  [[nodiscard]] Survey survey(const StoredBatch& batch, ByteView bytes);
+  /// Also without a record: it says what its producer sent last.
+  [[nodiscard]] bool keeps_header(const BatchHeader& header) const {
+    return header.idempotent() && std::ranges::binary_search(plan_.newest_batches, header.last_offset());
+  }
+  [[nodiscard]] bool stays(const BatchHeader& header, const RecordView& record) const;
   Result<bool> keep_records(const StoredBatch& batch, ByteView bytes);
   /// "For ever" is a hundred years: what clients add to it must not overflow.
   [[nodiscard]] std::int64_t delete_horizon() const {
@@ -79,7 +96,11 @@ class LogCleaner {
 Result<> LogCleaner::clean() {
   RETURN_IF_ERROR(map_keys());
   report_.keys = keys_.size();
-  for (const auto group : groups()) RETURN_IF_ERROR(clean_group(group));
+  for (const auto group : groups()) {
+    ASSIGN_OR_RETURN(report_.shortage, shortage_for(group));
+    if (report_.shortage) return {};
+    RETURN_IF_ERROR(clean_group(group));
+  }
   report_.first_dirty = mapped_end_;
   // What was renamed last must be durable before it counts as done.
   RETURN_IF_ERROR(fs_.sync_directory(plan_.folder));
@@ -178,6 +199,36 @@ std::vector<LogCleaner::Group> LogCleaner::groups() const {
   return groups;
 }
 
+/// The cleaned form of a group stands beside the group until it has taken its place.
+Result<std::optional<SpaceShortage>> LogCleaner::shortage_for(Group group) {
+  const auto space = fs_.volume_space(plan_.folder);
+  if (!space) return std::nullopt;  // writing will tell
+  const auto with_reserve = [](std::uint64_t bytes) { return bytes + bytes / 8; };
+  std::uint64_t bytes = 0;
+  for (const auto& segment : group) bytes += segment.size_bytes;
+  if (with_reserve(bytes) <= space->usable_bytes) return std::nullopt;
+  // A full disk may be full of what is to go.
+  ASSIGN_OR_RETURN(bytes, bytes_that_stay(group));
+  if (with_reserve(bytes) <= space->usable_bytes) return std::nullopt;
+  return SpaceShortage{.needed_bytes = with_reserve(bytes), .usable_bytes = space->usable_bytes};
+}
+
+/// About: a batch shrinks by the share of its records that go, as if each took its size in the compressed bytes.
+Result<std::uint64_t> LogCleaner::bytes_that_stay(Group group) {
+  std::uint64_t all = 0;
+  const BatchVisitor visit = [&](const StoredBatch& batch, ByteView bytes) -> Result<bool> {
+    const auto found = survey(batch, bytes);
+    if (found.changes && found.records_kept == 0 && !keeps_header(batch.header)) return true;
+    const auto share = found.changes && found.bytes > 0
+                           ? static_cast<double>(found.bytes_kept) / static_cast<double>(found.bytes)
+                           : 1.0;
+    all += kBatchHeaderSize + static_cast<std::uint64_t>(static_cast<double>(bytes.size() - kBatchHeaderSize) * share);
+    return true;
+  };
+  for (const auto& segment : group) RETURN_IF_ERROR(for_each_batch(segment, visit));
+  return all + kBatchHeaderSize;  // the last batch's stays in any case
+}
+
 Result<> LogCleaner::clean_group(Group group) {
   const auto base = group.front().base_offset;
   const auto paths = Segment::paths_of(plan_.folder, base, kCleanedSuffix);
@@ -223,56 +274,65 @@ Result<> LogCleaner::write_cleaned(Segment& out, const StoredBatch& batch, ByteV
   const auto& header = batch.header;
   ASSIGN_OR_RETURN(const bool changed, keep_records(batch, bytes));
   if (!changed) return append(out, bytes);
-  const bool newest = header.idempotent() && std::ranges::binary_search(plan_.newest_batches, header.last_offset());
-  if (rewriter_.kept() == 0 && !newest && !last) return {};
+  if (rewriter_.kept() == 0 && !keeps_header(header) && !last) return {};
   ASSIGN_OR_RETURN(const auto rewritten, rewriter_.finish(compressor_));
   return append(out, rewritten);
 }
 
+bool LogCleaner::stays(const BatchHeader& header, const RecordView& record) const {
+  if (!record.key) return true;
+  const auto newest = keys_.find(*record.key);
+  if (newest && record.offset < *newest) return false;
+  const auto horizon = header.delete_horizon_ms();
+  return record.value || !horizon || now_ms_ < *horizon;
+}
+
+LogCleaner::Survey LogCleaner::survey(const StoredBatch& batch, ByteView bytes) {
+  Survey found;
+  const auto& header = batch.header;
+  if (header.control()) return found;
+  auto reader = RecordReader::open(bytes, plan_.config.limits.decompressed_bytes_max, decompressor_);
+  found.readable = reader.has_value();
+  bool tombstone_stays = false;
+  RecordView record;
+  while (found.readable) {
+    const auto more = reader->next(record);
+    found.readable = more.has_value();
+    if (!found.readable || !*more) break;
+    const bool keep = stays(header, record);
+    auto size = kRecordBytesMin;
+    if (record.key) size += record.key->size();
+    if (record.value) size += record.value->size();
+    ++found.records;
+    found.bytes += size;
+    if (!keep) continue;
+    ++found.records_kept;
+    found.bytes_kept += size;
+    tombstone_stays = tombstone_stays || (record.key && !record.value);
+  }
+  // Above mapped_end_ a tombstone has not been cleaned for yet: older records of its key may be left.
+  found.wants_horizon = tombstone_stays && !header.delete_horizon_ms() && header.last_offset() < mapped_end_;
+  const bool empty_already = header.record_count == 0;
+  found.changes = found.readable && (found.records_kept < found.records || found.wants_horizon || empty_already);
+  return found;
+}
+
 /// Gives the rewriter what stays of the batch. False if that is the batch as it is.
 Result<bool> LogCleaner::keep_records(const StoredBatch& batch, ByteView bytes) {
-  const auto& header = batch.header;
-  if (header.control()) return false;
-  const auto horizon = header.delete_horizon_ms();
-  const bool tombstones_go = horizon && now_ms_ >= *horizon;
-  const auto stays = [&](const RecordView& record) {
-    if (!record.key) return true;
-    const auto newest = keys_.find(*record.key);
-    if (newest && record.offset < *newest) return false;
-    return record.value || !tombstones_go;
-  };
   // Twice over the records: whether there is a tombstone decides what their times count from.
-  bool all_stay = true, tombstone_stays = false;
-  for (const bool write : {false, true}) {
-    auto reader = RecordReader::open(bytes, plan_.config.limits.decompressed_bytes_max, decompressor_);
-    bool readable = reader.has_value();
-    RecordView record;
-    while (readable) {
-      const auto more = reader->next(record);
-      readable = more.has_value();
-      if (!readable || !*more) break;
-      const bool keep = stays(record);
-      if (write) {
-        if (keep) rewriter_.keep(record);
-        continue;
-      }
-      ++report_.records_read;
-      report_.records_kept += keep ? 1 : 0;
-      all_stay = all_stay && keep;
-      tombstone_stays = tombstone_stays || (keep && record.key && !record.value);
-    }
-    if (!readable) {
-      ++report_.unreadable_batches;
-      return false;
-    }
-    if (write) break;
-    // Above mapped_end_ a tombstone has not been cleaned for yet: older records of its key may be left.
-    const bool wants_horizon = tombstone_stays && !horizon && header.last_offset() < mapped_end_;
-    const bool empty_already = header.record_count == 0;
-    if (all_stay && !wants_horizon && !empty_already) return false;
-    rewriter_.begin(header, wants_horizon ? std::optional(delete_horizon()) : std::nullopt);
+  const auto found = survey(batch, bytes);
+  report_.records_read += found.records;
+  report_.records_kept += found.records_kept;
+  if (!found.readable) ++report_.unreadable_batches;
+  if (!found.changes) return false;
+  rewriter_.begin(batch.header, found.wants_horizon ? std::optional(delete_horizon()) : std::nullopt);
+  ASSIGN_OR_RETURN(auto reader, RecordReader::open(bytes, plan_.config.limits.decompressed_bytes_max, decompressor_));
+  RecordView record;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, reader.next(record));
+    if (!more) return true;
+    if (stays(batch.header, record)) rewriter_.keep(record);
   }
-  return true;
 }
 
 Result<> LogCleaner::append(Segment& out, ByteView batch) {

@@ -15,6 +15,7 @@
 // A crash before 2 leaves what was there; after it, the next open does the rest.
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "cluster/storage/compaction_point.h"
@@ -61,8 +62,15 @@ class CleanerHost {
   [[nodiscard]] virtual bool go_on(std::size_t bytes) = 0;
 };
 
+/// The volume has less than cleaned segments take until those that they replace are gone.
+struct SpaceShortage {
+  std::uint64_t needed_bytes = 0;  // with an eighth more, for what is appended meanwhile
+  std::uint64_t usable_bytes = 0;
+};
+
 struct CleaningReport {
   Offset first_dirty{0};  // cleaned up to here
+  std::optional<SpaceShortage> shortage;  // it stopped there: nothing counts as cleaned, and it is to be tried again
   std::uint64_t records_read = 0, records_kept = 0;
   std::uint64_t bytes_before = 0, bytes_after = 0;
   std::size_t segments_before = 0, segments_after = 0;
@@ -70,6 +78,9 @@ struct CleaningReport {
   std::size_t unreadable_batches = 0;  // do not decompress; kept as they are
 };
 
+/// Neighbouring segments are written anew only if there is room for that: for as much as they have, or, where there is
+/// not, for about as much as stays of them, which takes a further read to know.
+///
 /// Carries out a plan, and ends it (Log::end_cleaning), whatever the outcome. Blocks; on any thread but the log's. If
 /// the keys do not fit in memory, so much is cleaned as does; kNoSpace, naming memory_bytes, if that is not one batch.
 /// kUnavailable: stopped, or the log is gone. kCorrupt: a batch is damaged; the log stays as it was. kIo, kNoSpace: the

@@ -169,12 +169,36 @@ Result<> Segment::ensure_loaded() {
   const auto expected_end = end_offset_;
   ASSIGN_OR_RETURN(const bool trusted, load_end());
   if (trusted && end_offset_ == expected_end) return {};
-  ASSIGN_OR_RETURN(const auto result, scan(ScanCheck::kHeaders, [](const BatchHeader&) {}));
-  damaged_ = result.bad || end_offset_ != expected_end;
-  size_bytes_ = result.file_bytes;
+  // Made aside: half of a time index, which is all that a power cut might leave, would be believed.
+  const auto offset_index = offset_index_.path(), time_index = time_index_.path();
+  offset_index_.moved_to(offset_index + ".tmp");
+  time_index_.moved_to(time_index + ".tmp");
+  const auto result = scan(ScanCheck::kHeaders, [](const BatchHeader&) {});
+  if (!result) {
+    offset_index_.moved_to(offset_index);
+    time_index_.moved_to(time_index);
+    return tl::unexpected<Error>(result.error());
+  }
+  damaged_ = result->bad || end_offset_ != expected_end;
+  size_bytes_ = result->file_bytes;
   end_offset_ = expected_end;
-  (void)finish();  // what cannot be written stays in memory
+  publish_indexes(offset_index, time_index);
   return {};
+}
+
+/// Complete and durable first, then under these names. Where that fails they are used as they are, in memory and aside,
+/// and made anew by the next open.
+void Segment::publish_indexes(const std::string& offset_index, const std::string& time_index) {
+  const auto publish = [this](auto& index, const std::string& path) -> Result<> {
+    ASSIGN_OR_RETURN(const auto file, index.save_and_open());
+    RETURN_IF_ERROR(file->sync_data());
+    RETURN_IF_ERROR(fs_.rename(index.path(), path));
+    index.moved_to(path);
+    return {};
+  };
+  append_time_entry();
+  // One that is missing or wrong among the offsets is always noticed.
+  if (publish(time_index_, time_index)) (void)publish(offset_index_, offset_index);
 }
 
 /// After an entry turned out to be wrong. Reaches as far as the batches are good.

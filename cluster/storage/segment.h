@@ -130,11 +130,19 @@ class Segment {
   /// `now_ms` or no record has one, the time of the last append (as the file notes it).
   [[nodiscard]] Result<WallMs> retention_time(WallMs now_ms);
 
+  /// The largest timestamp of its first batch; or, where that lies in the future of `now_ms` or there is none, the time
+  /// of an append in this life, else of the last one. Reads no more than a header, and that once.
+  [[nodiscard]] Result<WallMs> first_time(WallMs now_ms);
+  /// The two above need not read the file for it again, but for a note of when it was written.
+  [[nodiscard]] bool knows_retention_time() const { return loaded_; }
+  [[nodiscard]] bool knows_first_time() const { return first_timestamp_ms_.has_value(); }
+
  private:
   [[nodiscard]] Result<ScanResult> scan_up_to(std::uint64_t bytes_max, ScanCheck check,
                                               const Visitor& visit);
   [[nodiscard]] Result<> ensure_loaded();
   [[nodiscard]] Result<> rebuild_indexes();
+  void publish_indexes(const std::string& offset_index, const std::string& time_index);
   void reset_to_empty();
   void index_batch(const BatchHeader& header, std::uint64_t position);
   void append_time_entry();

@@ -217,4 +217,18 @@ Result<WallMs> Segment::retention_time(WallMs now_ms) {
   return log->modified_ms();
 }
 
+Result<WallMs> Segment::first_time(WallMs now_ms) {
+  if (!first_timestamp_ms_) {
+    ASSIGN_OR_RETURN(const auto log, file());
+    std::array<std::uint8_t, kBatchHeaderSize> head{};
+    ASSIGN_OR_RETURN(const auto count, log->read_at(0, head));
+    ASSIGN_OR_RETURN(const auto header, parse_batch_header(ByteView(head).first(count)));
+    first_timestamp_ms_ = header.max_timestamp_ms;
+  }
+  if (*first_timestamp_ms_ >= 0 && *first_timestamp_ms_ <= now_ms) return *first_timestamp_ms_;
+  if (used_since_ms_) return *used_since_ms_;
+  ASSIGN_OR_RETURN(const auto log, file());
+  return log->modified_ms();
+}
+
 }  // namespace tributary

@@ -60,6 +60,12 @@ enum class OpenMode {
   kTruncate,      // read and write; created if missing, emptied if present
 };
 
+/// Of the volume that holds a folder.
+struct VolumeSpace {
+  std::uint64_t total_bytes = 0;
+  std::uint64_t usable_bytes = 0;  // that this process could still write; what is kept for root is left out
+};
+
 /// Paths use '/'. Thread-safe.
 class FileSystem {
  public:
@@ -84,7 +90,8 @@ class FileSystem {
   /// fsync of a folder: creations, removals and renames in it before the call survive a power cut.
   [[nodiscard]] virtual Result<> sync_directory(const std::string& folder) = 0;
 
-  [[nodiscard]] virtual Result<std::uint64_t> free_bytes(const std::string& folder) const = 0;
+  /// Asks the volume, which may take as long as a read of it.
+  [[nodiscard]] virtual Result<VolumeSpace> volume_space(const std::string& folder) const = 0;
 };
 
 /// The operating system's. Lives for the whole process.

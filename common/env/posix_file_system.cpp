@@ -166,10 +166,11 @@ class PosixFileSystem final : public FileSystem {
     return {};
   }
 
-  Result<std::uint64_t> free_bytes(const std::string& folder) const override {
+  Result<VolumeSpace> volume_space(const std::string& folder) const override {
     struct statvfs status {};
     if (::statvfs(folder.c_str(), &status) != 0) return fail_errno("cannot stat " + folder);
-    return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+    const std::uint64_t block = status.f_frsize;
+    return VolumeSpace{.total_bytes = status.f_blocks * block, .usable_bytes = status.f_bavail * block};
   }
 };
 

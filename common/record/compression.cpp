@@ -110,7 +110,7 @@ struct Compressor::Contexts {
   }
 
   Result<> compress_zstd(std::optional<int> level, ByteView input, Bytes& out) {
-    RETURN_IF_ERROR(prepare_zstd(clamped(level, 3, -7, ZSTD_maxCLevel())));
+    RETURN_IF_ERROR(prepare_zstd(clamped(level, 3, ZSTD_minCLevel(), ZSTD_maxCLevel())));
     const auto at = out.size();
     out.resize(at + ZSTD_compressBound(input.size()));
     const auto size = ZSTD_compress2(zstd.get(), out.data() + at, out.size() - at, input.data(),

@@ -28,7 +28,7 @@ class Compressor {
   ~Compressor();
 
   /// Appends the compressed `input` to `out`. `level` has the codec's own meaning (gzip 1..9,
-  /// lz4 0..12, zstd -7..22; out of range is clamped; snappy and none have none); nothing = the
+  /// lz4 0..12, zstd -131072..22; out of range is clamped; snappy and none have none); nothing = the
   /// codec's default. kIo only if memory runs out inside the codec. `out` is unchanged on error.
   /// gzip writes RFC 1952, lz4 the frame format (independent 64 KiB blocks, no content size: all that
   /// Kafka's Java client reads), snappy a raw block (which every client reads).

@@ -13,7 +13,8 @@ constexpr std::size_t kPlainBytesMax = 1u << 30;
 
 }  // namespace
 
-Result<RecompressedBatch> recompress(ByteView batch, Compression codec, std::size_t decompressed_bytes_max) {
+Result<RecompressedBatch> recompress(ByteView batch, Compression codec, std::optional<int> level,
+                                     std::size_t decompressed_bytes_max) {
   // Both are of this call alone: a batch may need tens of megabytes, and logs are many.
   Decompressor decompressor;
   ASSIGN_OR_RETURN(auto reader,
@@ -27,7 +28,7 @@ Result<RecompressedBatch> recompress(ByteView batch, Compression codec, std::siz
     if (!more) break;
   }
   RecompressedBatch result{reader.header(), {}};
-  RETURN_IF_ERROR(Compressor().compress(codec, std::nullopt, plain, result.records));
+  RETURN_IF_ERROR(Compressor().compress(codec, level, plain, result.records));
   auto& header = result.header;
   header.attributes = static_cast<std::int16_t>((header.attributes & ~kCodecBits) | static_cast<std::int16_t>(codec));
   header.batch_length = static_cast<std::int32_t>(kBatchHeaderSize - kBatchLengthEnd + result.records.size());

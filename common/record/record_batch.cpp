@@ -83,14 +83,22 @@ Result<> check_producer_rules(const BatchHeader& header) {
 
 /// Every record, and its offset delta: as many as the header says and strictly ascending within
 /// [0, last_offset_delta] (which the reader checks) means 0, 1, 2 ...
-Result<> check_records(ByteView batch, const BatchLimits& limits) {
+Result<> check_records(ByteView batch, const BatchLimits& limits, RefusedRecords& bad) {
   ASSIGN_OR_RETURN(auto reader, RecordReader::open(batch, limits.decompressed_bytes_max));
   RecordView record;
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool more, reader.next(record));
-    if (!more) return {};
-    if (limits.keys_required && !record.key) return refused("a record without a key, which compaction needs");
+  for (std::int32_t number = 0;; ++number) {
+    const auto more = reader.next(record);
+    if (!more) {
+      if (number < reader.header().record_count) bad.add(number, [&] { return more.error().message; });
+      return tl::unexpected<Error>(more.error());
+    }
+    if (!*more) break;
+    if (limits.keys_required && !record.key)
+      bad.add(number, [] { return std::string("it has no key, which a compacted topic needs"); });
   }
+  if (bad.count == 0) return {};
+  return refused("{} of {} records have no key, which a compacted topic needs; the first is record {}", bad.count,
+                 reader.header().record_count, bad.named.front().number);
 }
 
 }  // namespace
@@ -130,9 +138,9 @@ Result<BatchHeader> validate_stored_batch(ByteView batch) {
   return header;
 }
 
-Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits) {
+Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits, RefusedRecords* refused_records) {
   if (batch.size() > limits.batch_bytes_max)
-    return fail(Errc::kTooLarge, fmt::format("record batch: {} bytes, at most {} are allowed",
+    return fail(Errc::kTooLarge, fmt::format("record batch: {} bytes, at most {} are allowed (max.message.bytes)",
                                              batch.size(), limits.batch_bytes_max));
   ASSIGN_OR_RETURN(const auto header, validate_stored_batch(batch));
   RETURN_IF_ERROR(check_producer_rules(header));
@@ -141,8 +149,10 @@ Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits) {
     return refused("{} records do not fit in {} bytes", header.record_count, limits.decompressed_bytes_max);
   if (limits.record_check == RecordCheck::kAll || limits.keys_required ||
       (limits.record_check == RecordCheck::kIfUncompressed &&
-       header.compression() == Compression::kNone))
-    RETURN_IF_ERROR(check_records(batch, limits));
+       header.compression() == Compression::kNone)) {
+    RefusedRecords unasked;
+    RETURN_IF_ERROR(check_records(batch, limits, refused_records ? *refused_records : unasked));
+  }
   return header;
 }
 

@@ -13,6 +13,8 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
@@ -95,13 +97,31 @@ struct BatchLimits {
   bool keys_required = false;  // every record must have one; all are looked at then
 };
 
+/// The records on whose account a batch is refused (KIP-467): the first ones by name, and how many there are.
+struct RefusedRecords {
+  static constexpr std::size_t kNamedMax = 100;  // a batch has millions of them at worst
+  struct Record {
+    std::int32_t number = 0;  // within the batch, from 0
+    std::string why;          // for its producer's eyes
+  };
+  std::vector<Record> named;
+  std::size_t count = 0;
+
+  /// `why` is called only if the record is to be named.
+  void add(std::int32_t number, const auto& why) {
+    if (named.size() < kNamedMax) named.push_back({number, why()});
+    ++count;
+  }
+};
+
 /// Checks a batch that a producer sent, before it is appended: all of validate_stored_batch, and
 /// at least one record, record_count == last_offset_delta + 1, no more records than can be in
 /// `decompressed_bytes_max`, no delete horizon, a producer id with epoch and sequence or none (-1, whatever they are then), create time, no control batch; then, as `record_check` says, that every record is well
 /// formed and has the offset deltas 0, 1, 2 ... kTooLarge over `batch_bytes_max` (checked first)
 /// or over `decompressed_bytes_max`, kInvalidTimestamp for log append time, else kCorrupt or kInvalidArgument (well
-/// formed, but not a producer's to send).
-[[nodiscard]] Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits);
+/// formed, but not a producer's to send). What it finds wrong with single records, it adds to `refused`, if given.
+[[nodiscard]] Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits,
+                                                 RefusedRecords* refused = nullptr);
 
 // ---- Patches -------------------------------------------------------------------------------------
 

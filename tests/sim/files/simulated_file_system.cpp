@@ -208,8 +208,7 @@ class SimulatedFileSystem::OpenFile final : public File {
     for (auto part : parts) {
       const auto growth = position + part.size() - std::min<std::uint64_t>(
                               position + part.size(), inode_->cache.size());
-      const auto used = fs_.used_bytes();
-      const auto free = fs_.capacity_ - std::min(used, fs_.capacity_);
+      const auto free = fs_.free_bytes();
       if (growth > free) {
         inode_->write(position, part.first(part.size() - static_cast<std::size_t>(growth - free)));
         return fail(Errc::kNoSpace, "simulated: no space left on device: " + path_);
@@ -260,13 +259,17 @@ Result<> SimulatedFileSystem::before(Operation operation, const std::string& pat
 }
 
 std::uint64_t SimulatedFileSystem::used_bytes() const {
-  if (capacity_ == UINT64_MAX) return 0;
   const auto sum = [](const auto& self, const Node& node) -> std::uint64_t {
     std::uint64_t bytes = node.inode ? node.inode->cache.size() : 0;
     for (const auto& [name, entry] : node.entries) bytes += self(self, *entry);
     return bytes;
   };
   return sum(sum, *root_);
+}
+
+std::uint64_t SimulatedFileSystem::free_bytes() const {
+  if (capacity_ == UINT64_MAX) return UINT64_MAX;  // adding up all files at every write takes its time
+  return capacity_ - std::min(used_bytes(), capacity_);
 }
 
 std::unique_ptr<SimulatedFileSystem> SimulatedFileSystem::after_power_cut(Random& random) const {
@@ -373,9 +376,9 @@ Result<> SimulatedFileSystem::sync_directory(const std::string& folder) {
   return {};
 }
 
-Result<std::uint64_t> SimulatedFileSystem::free_bytes(const std::string&) const {
-  const auto used = used_bytes();
-  return capacity_ - std::min(used, capacity_);
+Result<VolumeSpace> SimulatedFileSystem::volume_space(const std::string&) const {
+  if (shortage_hidden_) return VolumeSpace{.total_bytes = UINT64_MAX, .usable_bytes = UINT64_MAX};
+  return VolumeSpace{.total_bytes = capacity_, .usable_bytes = free_bytes()};
 }
 
 }  // namespace tributary::sim

@@ -37,6 +37,8 @@ class SimulatedFileSystem final : public FileSystem {
   void set_hook(Hook hook) { hook_ = std::move(hook); }
   /// The disk is full beyond so many bytes in all files; a write that does not fit writes what fits.
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
+  /// Whoever asks is told that there is room without end: another will have filled the disk when it is written to.
+  void hide_shortage(bool hidden) { shortage_hidden_ = hidden; }
   [[nodiscard]] std::uint64_t used_bytes() const;
   /// What writes from now on note as a file's time.
   void set_wall_ms(WallMs now) { wall_ms_ = now; }
@@ -53,7 +55,7 @@ class SimulatedFileSystem final : public FileSystem {
   Result<> remove(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> sync_directory(const std::string& folder) override;
-  Result<std::uint64_t> free_bytes(const std::string& folder) const override;
+  Result<VolumeSpace> volume_space(const std::string& folder) const override;
 
  private:
   class Inode;
@@ -62,6 +64,7 @@ class SimulatedFileSystem final : public FileSystem {
   struct Change;
   using NodePtr = std::shared_ptr<Node>;
 
+  [[nodiscard]] std::uint64_t free_bytes() const;
   [[nodiscard]] Result<> before(Operation operation, const std::string& path);
   [[nodiscard]] NodePtr find(const std::string& path) const;
   [[nodiscard]] NodePtr find_parent(const std::string& path) const;
@@ -70,6 +73,7 @@ class SimulatedFileSystem final : public FileSystem {
   Hook hook_;
   bool in_hook_ = false;
   std::uint64_t capacity_ = UINT64_MAX;
+  bool shortage_hidden_ = false;
   WallMs wall_ms_ = 0;
 };
 

@@ -35,6 +35,13 @@ TEST_F(PosixFileSystemTest, GatheredWritesOfManyPartsAreReadBackWhole) {
   EXPECT_EQ(read, expected);
 }
 
+TEST_F(PosixFileSystemTest, AVolumeHasMoreBytesInAllThanAreUsable) {
+  const auto space = fs_.volume_space(folder_).value();
+  EXPECT_GT(space.usable_bytes, 0u);
+  EXPECT_GT(space.total_bytes, space.usable_bytes);
+  EXPECT_EQ(fs_.volume_space(folder_ + "/missing").error().code, Errc::kNotFound);
+}
+
 TEST_F(PosixFileSystemTest, ErrorsNameThePathAndKeepTheirKind) {
   const auto missing = fs_.open(folder_ + "/missing", OpenMode::kRead);
   ASSERT_FALSE(missing);

@@ -28,7 +28,7 @@ TEST(Recompress, EveryCodecBecomesEveryOther) {
     patch_offset_and_epoch(batch, Offset(5'000), LeaderEpoch(3));
     for (const auto to : kAllCodecs) {
       SCOPED_TRACE(fmt::format("{} to {}", name_of(from), name_of(to)));
-      const auto recompressed = recompress(batch, to, kBytesMax);
+      const auto recompressed = recompress(batch, to, std::nullopt, kBytesMax);
       ASSERT_TRUE(recompressed) << recompressed.error().message;
       const auto again = assembled(*recompressed);
       ASSERT_TRUE(validate_batch(again, {.record_check = RecordCheck::kAll}));
@@ -50,27 +50,40 @@ TEST(Recompress, EveryCodecBecomesEveryOther) {
 TEST(Recompress, TheCodecIsTheOneAskedForAlsoWhereItDoesNotHelp) {
   const auto batch = batch_of({{0, 1, "k", "v", {}}});
   for (const auto codec : kAllCodecs) {
-    const auto recompressed = recompress(batch, codec, kBytesMax);
+    const auto recompressed = recompress(batch, codec, std::nullopt, kBytesMax);
     ASSERT_TRUE(recompressed);
     EXPECT_EQ(parse_batch_header(assembled(*recompressed))->compression(), codec);
     EXPECT_EQ(*read_all(assembled(*recompressed)), *read_all(batch));
   }
 }
 
+TEST(Recompress, AHigherLevelPacksMoreAndIsReadTheSame) {
+  const auto batch = batch_of(readings(2'000));
+  const std::tuple<Compression, int, int> levels[] = {
+      {Compression::kGzip, 1, 9}, {Compression::kLz4, 0, 12}, {Compression::kZstd, -100, 19}};
+  for (const auto& [codec, low, high] : levels) {
+    const auto loose = recompress(batch, codec, low, kBytesMax), tight = recompress(batch, codec, high, kBytesMax);
+    ASSERT_TRUE(loose && tight) << name_of(codec);
+    EXPECT_LT(tight->records.size(), loose->records.size()) << name_of(codec);
+    EXPECT_EQ(*read_all(assembled(*loose)), *read_all(batch));
+    EXPECT_EQ(*read_all(assembled(*tight)), *read_all(batch));
+  }
+}
+
 TEST(Recompress, WhatIsNoBatchOfRecordsIsRefused) {
   auto garbage = batch_of(readings(50), {.compression = Compression::kGzip});
   for (auto byte = garbage.begin() + kBatchHeaderSize; byte != garbage.end(); ++byte) *byte ^= 0x5a;
-  EXPECT_EQ(code_of(recompress(garbage, Compression::kZstd, kBytesMax)), Errc::kCorrupt);
+  EXPECT_EQ(code_of(recompress(garbage, Compression::kZstd, std::nullopt, kBytesMax)), Errc::kCorrupt);
   auto malformed = batch_of(readings(2));
   malformed.back() = 0x7f;  // a header count
-  EXPECT_EQ(code_of(recompress(malformed, Compression::kZstd, kBytesMax)), Errc::kCorrupt);
-  EXPECT_EQ(code_of(recompress(ByteView(malformed).first(70), Compression::kZstd, kBytesMax)), Errc::kCorrupt);
+  EXPECT_EQ(code_of(recompress(malformed, Compression::kZstd, std::nullopt, kBytesMax)), Errc::kCorrupt);
+  EXPECT_EQ(code_of(recompress(ByteView(malformed).first(70), Compression::kZstd, std::nullopt, kBytesMax)), Errc::kCorrupt);
 }
 
 TEST(Recompress, MorePlainBytesThanAllowedAreNotMade) {
   const auto batch = batch_of({{0, 1, "k", std::string(100'000, 'v'), {}}}, {.compression = Compression::kZstd});
-  EXPECT_TRUE(recompress(batch, Compression::kNone, 110'000));
-  EXPECT_EQ(code_of(recompress(batch, Compression::kNone, 90'000)), Errc::kTooLarge);
+  EXPECT_TRUE(recompress(batch, Compression::kNone, std::nullopt, 110'000));
+  EXPECT_EQ(code_of(recompress(batch, Compression::kNone, std::nullopt, 90'000)), Errc::kTooLarge);
 }
 
 }  // namespace

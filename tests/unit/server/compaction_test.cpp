@@ -114,6 +114,16 @@ TEST_F(CompactionTest, ATombstoneIsSeenUntilItsTimeHasComeAndItsKeyIsGoneThen) {
   }));
 }
 
+TEST_F(CompactionTest, ARecordThatNothingFollowsIsCleanedWhenTheLongestLagIsOver) {
+  start();
+  auto configs = compacted({{"max.compaction.lag.ms", "1000"}});
+  configs[2].value = "1";  // min.cleanable.dirty.ratio
+  ASSERT_EQ(create_topic("t", 1, configs), ErrorCode::kNone);
+  put("a", "1");
+  put("a", "2");
+  EXPECT_TRUE(becomes([](const Held& all) { return all.size() == 1 && all.contains(1); }));
+}
+
 TEST_F(CompactionTest, ARecordWithoutAKeyIsRefusedWhateverItsCodec) {
   start();
   ASSERT_EQ(create_topic("t", 1, compacted()), ErrorCode::kNone);
@@ -123,6 +133,9 @@ TEST_F(CompactionTest, ARecordWithoutAKeyIsRefusedWhateverItsCodec) {
     builder.append(1'000, std::nullopt, as_bytes(std::string(100, 'v')));
     const auto answer = produce("t", 0, builder.finish({.compression = codec}).value());
     EXPECT_EQ(answer.error_code, ErrorCode::kInvalidRecord);
+    ASSERT_EQ(answer.record_errors.size(), 1u);
+    EXPECT_EQ(answer.record_errors[0].batch_index, 1);
+    EXPECT_NE(answer.record_errors[0].message.value().find("no key"), std::string::npos);
   }
   EXPECT_EQ(end_offset("t", 0), 0);
 }
@@ -203,6 +216,21 @@ TEST_F(CompactionTest, AFullDiskEndsACleaningAndNothingIsLost) {
   EXPECT_EQ(held().size(), 6u);
   EXPECT_TRUE(broker_->readiness().ok);
   fs_.refuse_changes("nothing-has-this-name");
+  restart();  // or a minute later
+  EXPECT_TRUE(becomes([](const Held& all) { return all.size() <= 3 && all.rbegin()->first == 5; }));
+}
+
+TEST_F(CompactionTest, ACleaningWaitsForSpaceOnTheVolume) {
+  fs_.set_volume_space(VolumeSpace{.total_bytes = 1u << 20, .usable_bytes = 10});
+  start();
+  ASSERT_EQ(create_topic("t", 1, compacted()), ErrorCode::kNone);
+  fs_.refuse_changes(".cleaned");  // none is made
+  for (int i = 0; i < 6; ++i) put("a", fmt::format("{}-{}", i, std::string(400, 'v')));
+  EXPECT_TRUE(eventually(kDeadline, [&] { return metric("tributary_broker_postponed_cleanings_total") >= 1; }));
+  EXPECT_EQ(metric("tributary_broker_failed_cleanings_total"), 0);
+  EXPECT_EQ(held().size(), 6u);
+  fs_.refuse_changes("nothing-has-this-name");
+  fs_.set_volume_space(std::nullopt);
   restart();  // or a minute later
   EXPECT_TRUE(becomes([](const Held& all) { return all.size() <= 3 && all.rbegin()->first == 5; }));
 }

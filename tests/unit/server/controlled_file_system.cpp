@@ -51,6 +51,16 @@ void ControlledFileSystem::refuse_changes(std::string path_part) {
   refused_ = std::move(path_part);
 }
 
+void ControlledFileSystem::set_volume_space(std::optional<Result<VolumeSpace>> space) {
+  const std::scoped_lock lock(mutex_);
+  space_ = std::move(space);
+}
+
+Result<VolumeSpace> ControlledFileSystem::volume_space(const std::string& folder) const {
+  const std::scoped_lock lock(mutex_);
+  return space_ ? *space_ : real_.volume_space(folder);
+}
+
 int ControlledFileSystem::syncs() const {
   const std::scoped_lock lock(mutex_);
   return syncs_;

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "common/env/file_system.h"
@@ -20,6 +21,8 @@ class ControlledFileSystem final : public FileSystem {
   void release();
   /// Opening for writing, renaming and removing matching paths fails with ENOSPC from now on.
   void refuse_changes(std::string path_part);
+  /// What volume_space gives from now on; nothing: the real one's.
+  void set_volume_space(std::optional<Result<VolumeSpace>> space);
 
   [[nodiscard]] int syncs() const;  // begun, of all files
   [[nodiscard]] int held() const;   // blocked now
@@ -31,7 +34,7 @@ class ControlledFileSystem final : public FileSystem {
   Result<> remove(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> sync_directory(const std::string& folder) override { return real_.sync_directory(folder); }
-  Result<std::uint64_t> free_bytes(const std::string& folder) const override { return real_.free_bytes(folder); }
+  Result<VolumeSpace> volume_space(const std::string& folder) const override;
 
  private:
   class ControlledFile;
@@ -44,6 +47,7 @@ class ControlledFileSystem final : public FileSystem {
   std::string held_;     // under mutex_; empty: none
   std::string failing_;  // under mutex_; empty: none
   std::string refused_;  // under mutex_; empty: none
+  std::optional<Result<VolumeSpace>> space_;  // under mutex_
   int syncs_ = 0;        // under mutex_
   int held_now_ = 0;     // under mutex_
 };

@@ -62,6 +62,26 @@ TEST_F(LogDirsTest, OnlyWhatIsAskedForAndThereIsAnsweredOnce) {
   EXPECT_TRUE(ask(DescribeLogDirsRequest{})->log_dirs.at(0).topics.empty());
 }
 
+TEST_F(LogDirsTest, FromVersion4OnTheVolumeIsMeasuredAlsoWithoutAPartition) {
+  for (const bool all : {true, false}) {
+    const auto answer = ask(all ? DescribeLogDirsRequest{std::nullopt} : DescribeLogDirsRequest{});
+    const auto space = fs_.volume_space(options_.data).value();
+    const auto& dir = answer->log_dirs.at(0);
+    EXPECT_EQ(dir.total_bytes, static_cast<std::int64_t>(space.total_bytes));
+    EXPECT_GT(dir.usable_bytes, 0);
+    EXPECT_LT(dir.usable_bytes, dir.total_bytes);
+    EXPECT_EQ(ask(DescribeLogDirsRequest{}, 3)->log_dirs.at(0).total_bytes, -1);
+  }
+}
+
+TEST_F(LogDirsTest, AVolumeThatCannotBeMeasuredIsUnknown) {
+  fs_.set_volume_space(fail(Errc::kIo, "no"));
+  const auto answer = ask(DescribeLogDirsRequest{std::nullopt});
+  EXPECT_EQ(answer->log_dirs.at(0).total_bytes, -1);
+  EXPECT_EQ(answer->log_dirs.at(0).usable_bytes, -1);
+  EXPECT_EQ(answer->log_dirs.at(0).topics.size(), 2u);
+}
+
 TEST_F(LogDirsTest, AnOfflineLogIsLeftOut) {
   stop();
   ASSERT_TRUE(remove_recursively(posix_file_system(), options_.data + "/b-0"));

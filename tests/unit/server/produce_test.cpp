@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include "tests/unit/server/broker_fixture.h"
 
 namespace tributary::test {
@@ -72,6 +74,80 @@ TEST_F(ProduceTest, TimesThatTheTopicDoesNotTakeAreNamed) {
     EXPECT_EQ(produce("strict", 0, make_batch(50, {}, 100, now + 120'000, codec)).error_code, ErrorCode::kInvalidTimestamp);
   }
   EXPECT_EQ(end_offset("strict", 0), 3);
+}
+
+TEST_F(ProduceTest, RecordsWithATimeThatTheTopicDoesNotTakeAreListed) {
+  ASSERT_EQ(create_topic("strict", 1, {{"message.timestamp.before.max.ms", "60000"}}), ErrorCode::kNone);
+  const auto now = system_clock().wall_now_ms();
+  for (const auto codec : {Compression::kNone, Compression::kZstd}) {
+    BatchBuilder builder;
+    for (const auto time : {now, std::int64_t{1'000}, now, std::int64_t{2'000}})
+      builder.append(time, std::nullopt, as_bytes(std::string(100, 'v')));
+    const auto batch = builder.finish({.compression = codec}).value();
+    const auto refused = produce("strict", 0, batch);
+    EXPECT_EQ(refused.error_code, ErrorCode::kInvalidTimestamp);
+    ASSERT_EQ(refused.record_errors.size(), 2u);
+    EXPECT_EQ(refused.record_errors[0].batch_index, 1);
+    EXPECT_EQ(refused.record_errors[1].batch_index, 3);
+    EXPECT_THAT(refused.record_errors[1].message.value(), testing::HasSubstr("2000"));
+    EXPECT_THAT(refused.error_message.value(), testing::HasSubstr("2 of 4 records"));
+    // Before version 8 there is no place for it.
+    const auto old = ask(produce_request("strict", 0, batch), 7);
+    EXPECT_EQ(old->topics.at(0).partitions.at(0).error_code, ErrorCode::kInvalidTimestamp);
+    EXPECT_TRUE(old->topics.at(0).partitions.at(0).record_errors.empty());
+  }
+}
+
+TEST_F(ProduceTest, OfManyRefusedRecordsTheFirstAreListed) {
+  ASSERT_EQ(create_topic("strict", 20, {{"message.timestamp.before.max.ms", "60000"}}), ErrorCode::kNone);
+  const auto batch = make_batch(5'000);
+  ProduceRequest request;
+  request.acks = ProduceRequest::kAcksAll;
+  request.timeout_ms = 10'000;
+  auto& topic = request.topics.emplace_back();
+  topic.name = "strict";
+  for (int i = 0; i < 20; ++i) topic.partitions.push_back({PartitionIndex(i), produce_request("strict", i, batch).topics[0].partitions[0].records});
+  const auto answer = ask(request);
+  std::size_t listed = 0;
+  for (const auto& partition : answer->topics.at(0).partitions) {
+    EXPECT_EQ(partition.error_code, ErrorCode::kInvalidTimestamp);
+    EXPECT_THAT(partition.error_message.value(), testing::HasSubstr("5000 of 5000 records"));
+    EXPECT_LE(partition.record_errors.size(), RefusedRecords::kNamedMax);
+    listed += partition.record_errors.size();
+  }
+  EXPECT_EQ(listed, 1'000u);  // in the whole response
+}
+
+TEST_F(ProduceTest, AMalformedRecordIsNamed) {
+  auto bad = make_batch(2);
+  bad[kBatchHeaderSize + (bad.size() - kBatchHeaderSize) / 2 + 3] = 0;  // the second record's offset delta
+  patch_producer(bad, kNoProducerId, kNoProducerEpoch, kNoSequence);       // a CRC that matches
+  const auto refused = produce("t", 0, bad);
+  EXPECT_EQ(refused.error_code, ErrorCode::kCorruptMessage);
+  ASSERT_EQ(refused.record_errors.size(), 1u);
+  EXPECT_EQ(refused.record_errors[0].batch_index, 1);
+}
+
+TEST_F(ProduceTest, WhyAWholeBatchIsRefusedIsSaid) {
+  ASSERT_EQ(create_topic("small", 1, {{"max.message.bytes", "100"}}), ErrorCode::kNone);
+  const auto expect = [](const ProduceResponse::Partition& answer, ErrorCode code, std::initializer_list<std::string> words) {
+    EXPECT_EQ(answer.error_code, code);
+    for (const auto& word : words) EXPECT_THAT(answer.error_message.value_or(""), testing::HasSubstr(word));
+    EXPECT_TRUE(answer.record_errors.empty());
+  };
+  const auto large = make_batch(1, {}, 200);
+  expect(produce("small", 0, large), ErrorCode::kMessageTooLarge, {std::to_string(large.size()), "100", "max.message.bytes"});
+  auto damaged = make_batch(1);
+  damaged.back() ^= 1;
+  expect(produce("t", 0, damaged), ErrorCode::kCorruptMessage, {"CRC"});
+  auto two = make_batch(1);
+  const auto second = make_batch(1);
+  two.insert(two.end(), second.begin(), second.end());
+  expect(produce("t", 0, two), ErrorCode::kInvalidRecord, {"follow the record batch"});
+  expect(produce("t", 0, {}), ErrorCode::kInvalidRecord, {"no record batch"});
+  expect(produce("t", 0, make_batch(), 2), ErrorCode::kInvalidRequiredAcks, {"acks is 2"});
+  ASSERT_EQ(produce("t", 0, make_batch(1, {.id = 5, .epoch = 0, .sequence = 0})).error_code, ErrorCode::kNone);
+  expect(produce("t", 0, make_batch(1, {.id = 5, .epoch = 0, .sequence = 9})), ErrorCode::kOutOfOrderSequenceNumber, {"producer 5"});
 }
 
 TEST_F(ProduceTest, ATimeThatIsTheBrokersToSetIsRefused) {

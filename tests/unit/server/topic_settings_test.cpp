@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <string>
+#include <tuple>
 
 namespace tributary {
 namespace {
@@ -49,6 +51,9 @@ TEST(TopicSettingsTest, WhatWouldNotWorkIsRefusedByName) {
       {"retention.ms", "-2"}, {"retention.bytes", "1GiB"}, {"cleanup.policy", "compress"}, {"cleanup.policy", ""}, {"cleanup.policy", "compact,,delete"},
       {"min.cleanable.dirty.ratio", "1.1"}, {"min.cleanable.dirty.ratio", "half"}, {"delete.retention.ms", "-1"},
       {"message.timestamp.type", "logappendtime"}, {"message.timestamp.type", ""}, {"message.timestamp.before.max.ms", "-1"},
+      {"compression.gzip.level", "0"}, {"compression.gzip.level", "10"}, {"compression.gzip.level", "-2"},
+      {"compression.gzip.level", "best"}, {"compression.lz4.level", "0"}, {"compression.lz4.level", "18"},
+      {"compression.zstd.level", "23"}, {"compression.zstd.level", "-131073"},
       {"message.timestamp.after.max.ms", "1h"}, {"compression.type", "none"}, {"compression.type", "zstd,gzip"},
       {"min.insync.replicas", "0"}, {"min.insync.replicas", "2147483648"}, {"segment.bytes", "0"}, {"segment.bytes", "2147483648"},
       {"segment.bytes", ""}, {"segment.bytes", "1k"}, {"segment.bytes", " 4096"}, {"flush.messages", "0"}, {"", ""}};
@@ -108,6 +113,38 @@ TEST(TopicSettingsTest, BatchesKeepTheirCodecUnlessTheTopicHasOne) {
     EXPECT_EQ(settings->log.compression, codec);
     EXPECT_EQ(described_after("compression.type", name), name);
   }
+}
+
+TEST(TopicSettingsTest, TheLongestLagOfCompactionIsNotBelowTheShortest) {
+  EXPECT_EQ(topic_defaults({}).cleaning.lag_ms_max, std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(described_after("max.compaction.lag.ms", "1"), "1");
+  EXPECT_NE(described_after("max.compaction.lag.ms", "0").find("not between"), std::string::npos);
+  const auto both = [](const char* min, const char* max) {
+    return resolve_topic_settings(topic_defaults({}), {{"min.compaction.lag.ms", min}, {"max.compaction.lag.ms", max}});
+  };
+  EXPECT_TRUE(both("5", "5"));
+  const auto refused = both("6", "5");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("min.compaction.lag.ms, 6"), std::string::npos);
+}
+
+TEST(TopicSettingsTest, LevelsAreKafkasAndMeanWhatTheyMeanThere) {
+  const auto defaults = topic_defaults({}).log.levels;
+  EXPECT_EQ(defaults.of(Compression::kGzip), std::nullopt);
+  EXPECT_EQ(defaults.of(Compression::kLz4), std::nullopt);
+  EXPECT_EQ(defaults.of(Compression::kZstd), 3);
+  EXPECT_EQ(defaults.of(Compression::kSnappy), std::nullopt);
+  const std::tuple<const char*, const char*, Compression> levels[] = {
+      {"compression.gzip.level", "1", Compression::kGzip},     {"compression.gzip.level", "9", Compression::kGzip},
+      {"compression.lz4.level", "1", Compression::kLz4},       {"compression.lz4.level", "17", Compression::kLz4},
+      {"compression.zstd.level", "22", Compression::kZstd},    {"compression.zstd.level", "-131072", Compression::kZstd}};
+  for (const auto& [name, level, codec] : levels) {
+    const auto settings = resolve_topic_settings(topic_defaults({}), {{name, level}});
+    ASSERT_TRUE(settings) << name << "=" << level;
+    EXPECT_EQ(settings->log.levels.of(codec), std::stoi(level));
+    EXPECT_EQ(described_after(name, level), level);
+  }
+  EXPECT_EQ(described_after("compression.gzip.level", "-1"), "-1");
 }
 
 TEST(TopicSettingsTest, OneReplicaInSyncIsEnoughUnlessTheTopicAsksForMore) {

@@ -221,6 +221,20 @@ TEST_F(LogBatchTest, EveryCodecBecomesTheTopics) {
   EXPECT_EQ(log_->recovery().bytes_cut, 0u);
 }
 
+TEST_F(LogBatchTest, WhatIsCompressedAnewHasTheTopicsLevel) {
+  Open();
+  const auto stored_bytes = [&](Compression codec, const CompressionLevels& levels) {
+    SetConfig({.compression = codec, .levels = levels});
+    const auto offset = Append({.count = 500, .value_bytes = 40}).base_offset.value();
+    EXPECT_EQ(RecordsOf(Stored(offset)).size(), 500u);
+    return StoredHeader(offset).total_bytes();
+  };
+  EXPECT_LT(stored_bytes(Compression::kGzip, {.gzip = 9}), stored_bytes(Compression::kGzip, {.gzip = 1}));
+  EXPECT_LT(stored_bytes(Compression::kLz4, {.lz4 = 12}), stored_bytes(Compression::kLz4, {}));
+  EXPECT_EQ(stored_bytes(Compression::kLz4, {.lz4 = 12}), stored_bytes(Compression::kLz4, {.lz4 = 17}));
+  EXPECT_LT(stored_bytes(Compression::kZstd, {}), stored_bytes(Compression::kZstd, {.zstd = -131'072}));
+}
+
 TEST_F(LogBatchTest, ABatchOfTheTopicsCodecIsKeptByteForByte) {
   options_.config.compression = Compression::kZstd;
   Open();

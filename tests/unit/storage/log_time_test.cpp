@@ -49,6 +49,25 @@ TEST_F(LogTimeTest, RecordsBeyondTheGivenOffsetAreNotFound) {
   EXPECT_EQ(Max(Offset(0)), "none");
 }
 
+TEST_F(LogTimeTest, AnIndexThatIsMadeAnewOutlivesAPowerCutWholeOrNotAtAll) {
+  options_.config.segment_bytes = 5'000;
+  options_.config.index_interval_bytes = 200;
+  Open();
+  // The end of the first segment does not tell what times are before it.
+  for (int i = 0; i < 60; ++i) Append({.value_bytes = 200, .timestamp_ms = i < 10 ? 1'000 + i : -1});
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    CloseCleanly();
+    ASSERT_TRUE(fs_->remove(Path(0, kTimeIndexSuffix)));
+    ASSERT_TRUE(fs_->sync_directory(kFolder));
+    Open();
+    EXPECT_EQ(At(1'003), "1003@3");
+    EXPECT_TRUE(fs_->exists(Path(0, kTimeIndexSuffix)));
+    PowerCut(seed);
+    Open();
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(At(1'000 + i), fmt::format("{}@{}", 1'000 + i, i)) << "seed " << seed;
+  }
+}
+
 TEST_F(LogTimeTest, TheMaximumIsTheFirstOfEquals) {
   Open();
   Append({.timestamp_ms = 300});

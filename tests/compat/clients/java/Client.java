@@ -9,6 +9,7 @@ import java.util.stream.*;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.InvalidRecordException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.*;
@@ -36,10 +37,14 @@ public class Client {
   }
 
   static KafkaProducer<String, String> producer(String codec) {
+    return producer(codec, 5);
+  }
+
+  static KafkaProducer<String, String> producer(String codec, int lingerMs) {
     Map<String, Object> config = new HashMap<>();
     config.put("bootstrap.servers", address);
     config.put("compression.type", codec);
-    config.put("linger.ms", 5);
+    config.put("linger.ms", lingerMs);
     return new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
   }
 
@@ -226,6 +231,23 @@ public class Client {
         check(admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(100))).lowWatermarks().get(partition).get().lowWatermark() == 100, "low watermark");
         try (KafkaConsumer<String, String> consumer = consumer(null, null)) {
           check(consumer.beginningOffsets(List.of(partition)).get(partition) == 100, "beginning");
+        }
+      });
+      feature("refused records are named", () -> {
+        admin.createTopics(List.of(new NewTopic("compacted", 1, (short) 1).configs(Map.of("cleanup.policy", "compact")))).all().get();
+        try (KafkaProducer<String, String> producer = producer("lz4", 500)) {
+          List<Future<RecordMetadata>> sent = new ArrayList<>();
+          for (String key : Arrays.asList("a", null, "c")) sent.add(producer.send(new ProducerRecord<>("compacted", 0, key, "value")));
+          producer.flush();
+          for (int i = 0; i < 3; ++i) {
+            try {
+              sent.get(i).get();
+              check(false, "record " + i + " was taken");
+            } catch (ExecutionException refused) {
+              check(refused.getCause() instanceof InvalidRecordException == (i == 1), refused);
+              check(refused.getMessage().contains("it has no key") == (i == 1), refused);
+            }
+          }
         }
       });
       feature("group, eager", () -> group("eager", "RangeAssignor"));
