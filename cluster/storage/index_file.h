@@ -46,8 +46,9 @@ struct TimeEntry {
 };
 
 /// An index is a hint: it is never synced before the log needs it, and whoever follows an entry checks
-/// it against the log. The newest entries are in memory, up to kPendingMax of them, the others on
-/// file; the file is open only during a call, so that an index at rest costs no descriptor.
+/// it against the log. That none is missing nobody can check: one that is made anew for a closed segment gets its name
+/// when it is durable. The newest entries are in memory, up to kPendingMax of them, the others on file; the file is
+/// open only during a call, so that an index at rest costs no descriptor.
 /// One thread at a time.
 template <class Entry>
 class IndexFile {
@@ -56,6 +57,7 @@ class IndexFile {
 
   IndexFile(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
 
+  [[nodiscard]] const std::string& path() const { return path_; }
   /// The file has been renamed.
   void moved_to(std::string path) { path_ = std::move(path); }
 

@@ -91,7 +91,7 @@ class ProducerStates;
 class SegmentList;
 
 /// One thread at a time (the partition's shard). Blocks on page-cache writes and on reads, never on a
-/// sync, except where said.
+/// sync, except where said, and where a closed segment turns out to have lost its indexes: those are made anew.
 ///
 /// Invariant: log_start_offset <= stable_offset <= log_end_offset; offsets are dense, but for what a cleaner took.
 ///

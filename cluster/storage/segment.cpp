@@ -1,6 +1,7 @@
 #include "cluster/storage/segment.h"
 
 #include <limits>
+#include <ranges>
 
 #include "cluster/storage/folder_names.h"
 #include "common/base/check.h"
@@ -169,11 +170,25 @@ Result<> Segment::ensure_loaded() {
   const auto expected_end = end_offset_;
   ASSIGN_OR_RETURN(const bool trusted, load_end());
   if (trusted && end_offset_ == expected_end) return {};
+  const Paths named{path_, offset_index_.path(), time_index_.path()};
+  offset_index_.moved_to(named.offset_index + std::string(kTemporarySuffix));
+  time_index_.moved_to(named.time_index + std::string(kTemporarySuffix));
   ASSIGN_OR_RETURN(const auto result, scan(ScanCheck::kHeaders, [](const BatchHeader&) {}));
   damaged_ = result.bad || end_offset_ != expected_end;
   size_bytes_ = result.file_bytes;
   end_offset_ = expected_end;
-  (void)finish();  // what cannot be written stays in memory
+  (void)name_indexes(named);  // what cannot be written stays in memory, or under the names of this life
+  return {};
+}
+
+/// Only when they are durable: an index without its newest entries, or one without the other's, would be believed.
+Result<> Segment::name_indexes(const Paths& paths) {
+  ASSIGN_OR_RETURN(const auto files, finish_and_open());
+  for (const auto& file : files | std::views::drop(1)) RETURN_IF_ERROR(file->sync_data());
+  RETURN_IF_ERROR(fs_.rename(offset_index_.path(), paths.offset_index));
+  offset_index_.moved_to(paths.offset_index);
+  RETURN_IF_ERROR(fs_.rename(time_index_.path(), paths.time_index));
+  time_index_.moved_to(paths.time_index);
   return {};
 }
 

@@ -134,6 +134,7 @@ class Segment {
   [[nodiscard]] Result<ScanResult> scan_up_to(std::uint64_t bytes_max, ScanCheck check,
                                               const Visitor& visit);
   [[nodiscard]] Result<> ensure_loaded();
+  [[nodiscard]] Result<> name_indexes(const Paths& paths);
   [[nodiscard]] Result<> rebuild_indexes();
   void reset_to_empty();
   void index_batch(const BatchHeader& header, std::uint64_t position);
