@@ -142,7 +142,6 @@ class Log {
   [[nodiscard]] Result<std::optional<TimestampOffset>> offset_for_time(std::int64_t timestamp_ms,
                                                                        Offset below);
   /// The record with the largest timestamp in [log_start_offset, below) (KIP-734); the first of equals.
-  /// A batch that the log start offset cuts is compared by its own maximum.
   [[nodiscard]] Result<std::optional<TimestampOffset>> offset_of_max_timestamp(Offset below);
 
   [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
@@ -221,7 +220,8 @@ class Log {
   [[nodiscard]] std::optional<CleaningPlan> begin_cleaning(const CleaningLimits& limits, WallMs now_ms);
   /// Reads from the cleaned file from now on, under its swap name, and no more from those that it replaces.
   [[nodiscard]] Result<> adopt_cleaned(const CleanedSegments& cleaned);
-  /// Gives the files of an adopted segment their final names. Not durable until the folder is synced.
+  /// Gives the files of an adopted segment their final names. Not durable until the folder is synced. Indexes that do not
+  /// get theirs are made anew.
   [[nodiscard]] Result<> settle_cleaned(const CleanedSegments& cleaned);
   /// `first_dirty`: cleaned up to here; nothing if the cleaning came to nothing. `again`: it may be tried again in this
   /// life.

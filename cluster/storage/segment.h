@@ -59,6 +59,8 @@ class Segment {
   [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
   /// The files have been renamed.
   void moved_to(Paths paths);
+  /// They are not under their names: they are looked for, and made anew, when they are needed. Of a closed segment.
+  void forget_indexes() { loaded_ = false; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] Result<std::shared_ptr<File>> file();
   void release_file() { file_.reset(); }

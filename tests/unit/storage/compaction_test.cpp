@@ -332,6 +332,35 @@ TEST_F(LogCleanerTest, ADiskThatIsFullAtTheRenameLeavesNothingBehindAndItCanBeTr
   EXPECT_EQ(Clean().records_kept, 1u);
 }
 
+TEST_F(LogCleanerTest, IndexesThatDidNotGetTheirNamesAreNoMatterToTheNextCleaning) {
+  options_.config.index_interval_bytes = 50;
+  Open();
+  for (int i = 0; i < 8; ++i) AppendKeys({fmt::format("a{}", i)}, {}, 1'000 - i);
+  CloseSegment();
+  fs_->set_hook([](sim::SimulatedFileSystem::Operation operation, const std::string& path) -> Result<> {
+    const bool refused = operation == sim::SimulatedFileSystem::Operation::kRename && path.find("index") != std::string::npos;
+    return refused ? Result<>(fail(Errc::kIo, "refused")) : Result<>();
+  });
+  Clean();
+  fs_->set_hook({});
+  (void)Records();  // the indexes are in use
+  AppendKeys({"b"});
+  CloseSegment();
+  const auto plan = Plan();
+  ASSERT_TRUE(plan);
+  SameThreadHost host(*log_);
+  host.spent_max = 900;
+  EXPECT_FALSE(clean_log(*fs_, clock_, *plan, cleaner_, host));
+  for (std::int64_t offset = 0; offset < 8; ++offset) {
+    const auto read = log_->read(Offset(offset), 1, log_->log_end_offset(), true);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->first_offset, Offset(offset));
+    const auto found = log_->offset_for_time(1'000 - offset, log_->log_end_offset());
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ((*found)->offset, Offset(0));
+  }
+}
+
 TEST_F(LogCleanerTest, AHeaderThatIsLeftHasNoTimestamp) {
   Open();
   AppendKeys({"a"}, {}, 1'000);
