@@ -186,7 +186,8 @@ class Log {
   /// record is older than limits.ms at `now_ms`, or without which the log is still limits.bytes large.
   /// Never above stable_offset(); log_end_offset() if the active segment is old, too, and all is stable.
   /// A segment's time is its largest timestamp; where that is in the future or there is none, the
-  /// time of its last append, so that a bad clock does not keep it for ever.
+  /// time of its last append, so that a bad clock does not keep it for ever; where that is in the future, too, the time
+  /// when that was first seen in this life.
   [[nodiscard]] Result<Offset> retention_point(const RetentionLimits& limits, WallMs now_ms);
 
   /// Closes the active segment, unless it is empty, so that it can be removed. Like an append (of which

@@ -129,7 +129,8 @@ class Segment {
   [[nodiscard]] Result<std::optional<TimestampOffset>> largest_record(const StoredBatch& batch, Offset from);
 
   /// What retention goes by: the largest timestamp of its records; or, where that lies in the future of
-  /// `now_ms` or no record has one, the time of the last append (as the file notes it).
+  /// `now_ms` or no record has one, the time of the last append (as the file notes it);
+  /// or, where that lies in the future, too, the time when this was first asked.
   [[nodiscard]] Result<WallMs> retention_time(WallMs now_ms);
 
  private:
@@ -179,6 +180,7 @@ class Segment {
   TimeEntry largest_{kNoTimestamp, 0};
   std::optional<std::int64_t> first_timestamp_ms_;  // of the first batch; kNoTimestamp if it has none
   std::optional<WallMs> used_since_ms_;             // the first time has_room was asked
+  std::optional<WallMs> ahead_since_ms_;            // since when the file is known to be from the future
 };
 
 }  // namespace tributary

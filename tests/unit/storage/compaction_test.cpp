@@ -1,5 +1,6 @@
 // Cleaning one log. What a crash leaves of it: tests/sim/storage/compaction_crash_test.cpp.
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -330,6 +331,27 @@ TEST_F(LogCleanerTest, ADiskThatIsFullAtTheRenameLeavesNothingBehindAndItCanBeTr
   fs_->set_hook({});
   for (const auto& name : Names()) EXPECT_FALSE(name.ends_with(".cleaned")) << name;
   EXPECT_EQ(Clean().records_kept, 1u);
+}
+
+// Better too long than too short: who reads it only then would keep the key.
+TEST_F(LogCleanerTest, ATombstoneStaysForItsTimeThoughTheClockGoesBackMeanwhile) {
+  Open();
+  AppendKeys({"a", "-b"});
+  CloseSegment();
+  const auto now = clock_.wall_now_ms();
+  Clean();
+  for (const WallMs jump : {now - 3'600'000, WallMs{0}, now}) {
+    clock_.jump_wall_to(jump);
+    AppendKeys({fmt::format("c{}", jump)});
+    CloseSegment();
+    Clean();
+    EXPECT_EQ(std::ranges::count(Records(), "1:-b"), 1) << jump;
+  }
+  clock_.advance(std::chrono::milliseconds(cleaner_.delete_retention_ms));
+  AppendKeys({"d"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(std::ranges::count(Records(), "1:-b"), 0);
 }
 
 TEST_F(LogCleanerTest, IndexesThatDidNotGetTheirNamesAreNoMatterToTheNextCleaning) {
