@@ -38,6 +38,9 @@ class GroupActions {
   void reply(ReplyToken token, GroupResult result);
   AppendTicket append(std::int32_t partition, const std::string& group_id, std::vector<OffsetsRecord> records);
 
+  /// Of the next append.
+  [[nodiscard]] AppendTicket next_ticket() const { return next_ticket_; }
+
   [[nodiscard]] std::vector<GroupAction> take() { return std::exchange(actions_, {}); }
 
   struct Owner {

@@ -31,8 +31,9 @@ class Group;
 /// offsets and records is forgotten by itself.
 ///
 /// Otherwise than in Kafka 3.x: a deletion is answered, and an offset gone, when its tombstone is durable, and
-/// meanwhile a group that goes is Dead; a static member that comes back for other topics starts a rebalance, and a
-/// full group takes it back; a join or sync that its member has repeated is answered with REBALANCE_IN_PROGRESS,
+/// meanwhile a group that goes is Dead; a deleted topic's offsets are gone at once, and their tombstones tried until
+/// they are in the log; a static member that comes back for other topics starts a rebalance, and a full group takes it
+/// back; a join or sync that its member has repeated is answered with REBALANCE_IN_PROGRESS,
 /// and the sync of a member that is removed with UNKNOWN_MEMBER_ID, where Kafka leaves them open; a dynamic member
 /// whose connection ends while it joins or syncs is removed at once, where Kafka counts it in (docs/decisions/010).
 ///
@@ -88,7 +89,7 @@ class GroupCoordinator {
   /// removed as if it had left; an id that was handed out with it is void. For all others nothing changes: while their
   /// session lasts they may come back on another connection.
   void connection_lost(Moment now, const std::string& group_id, const std::string& member_id, ReplyToken last);
-  /// Removes the offsets that groups have committed to it.
+  /// Removes the offsets that groups have committed to it, also those of commits under way.
   void topic_deleted(const std::string& topic);
   /// Which topics the groups of a loaded partition have offsets of: one may have been deleted while nobody was told.
   [[nodiscard]] std::set<std::string> committed_topics(std::int32_t partition) const;

@@ -180,21 +180,23 @@ void Group::collect_topics(std::set<std::string>& topics) const {
 }
 
 void Group::remove_topic(const std::string& topic) {
-  if (state_ == GroupState::kDead) return;
   auto partitions = offsets_.partitions_of(topic);
-  if (!partitions.empty()) remove(std::move(partitions), std::make_shared<Removal>());
+  for (const auto& partition : partitions) offsets_.topic_deleted(partition, actions_.next_ticket());
+  // If the tombstones fail, expire_offsets() tries again.
+  if (!partitions.empty() && state_ != GroupState::kDead) remove(std::move(partitions), std::make_shared<Removal>());
 }
 
 // ---- Expiry
 
 /// KIP-211. An offset is unused since its group is empty; in a stable consumer group whose topics are known,
-/// since its commit, if nobody subscribes to its topic; without members ever, since its commit.
+/// since its commit, if nobody subscribes to its topic; without members ever, since its commit. With those that are
+/// left over from deleted topics.
 std::vector<TopicPartition> Group::expired_offsets(Moment now) const {
   const bool members_ever = !members_.protocol_type().empty();
   const bool stable = state_ == GroupState::kStable && topics_.has_value();
-  if (members_ever && state_ != GroupState::kEmpty && !stable) return {};
+  const bool in_use = members_ever && state_ != GroupState::kEmpty && !stable;
   return offsets_.idle([&](const TopicPartition& partition, const CommittedOffset& offset) {
-    if (stable && topics_->contains(partition.topic)) return false;
+    if (in_use || (stable && topics_->contains(partition.topic))) return false;
     if (offset.expire_timestamp_ms) return now.wall_ms >= *offset.expire_timestamp_ms;
     const bool since_empty = members_ever && !stable && state_since_ms_ != -1;
     const auto since_ms = since_empty ? state_since_ms_ : offset.commit_timestamp_ms;

@@ -28,7 +28,10 @@ void GroupOffsets::finish_commit(const TopicPartition& partition, AppendTicket t
   --entry.commits;
   if (durable && ticket >= entry.newest) {
     entry.newest = ticket;
-    entry.durable = offset;
+    if (ticket >= entry.from) {
+      entry.durable = offset;
+      entry.left_over = false;
+    }
   }
   drop_if_unused(found);
 }
@@ -43,8 +46,16 @@ void GroupOffsets::finish_removal(const TopicPartition& partition, AppendTicket 
   if (durable && ticket >= entry.newest) {
     entry.newest = ticket;
     entry.durable.reset();
+    if (ticket >= entry.from) entry.left_over = false;
   }
   drop_if_unused(found);
+}
+
+void GroupOffsets::topic_deleted(const TopicPartition& partition, AppendTicket from) {
+  auto& entry = entries_.at(partition);
+  entry.durable.reset();
+  entry.from = from;
+  entry.left_over = true;
 }
 
 std::vector<TopicPartition> GroupOffsets::partitions_of(const std::string& topic) const {
@@ -63,7 +74,8 @@ std::vector<TopicPartition> GroupOffsets::partitions() const {
 }
 
 void GroupOffsets::drop_if_unused(Entries::iterator entry) {
-  if (!entry->second.durable && entry->second.commits == 0 && entry->second.removals == 0) entries_.erase(entry);
+  const auto& [durable, newest, from, left_over, commits, removals] = entry->second;
+  if (!durable && !left_over && commits == 0 && removals == 0) entries_.erase(entry);
 }
 
 }  // namespace tributary

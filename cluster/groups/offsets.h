@@ -11,6 +11,9 @@ namespace tributary {
 
 /// A commit or a removal begins when its records go to the log and finishes once, when they are durable or
 /// have failed. Only what is durable is visible. The log's order decides, not that of finishing.
+///
+/// What was committed to a topic that is deleted is not visible from then on, whatever becomes of its tombstone: the
+/// name may be given again. Until a tombstone, or a newer commit, is durable it is left over in the log.
 class GroupOffsets {
  public:
   [[nodiscard]] bool empty() const { return entries_.empty(); }
@@ -24,8 +27,10 @@ class GroupOffsets {
   void finish_commit(const TopicPartition& partition, AppendTicket ticket, const CommittedOffset& offset, bool durable);
   void begin_removal(const TopicPartition& partition);
   void finish_removal(const TopicPartition& partition, AppendTicket ticket, bool durable);
+  /// Of a partition that it has: its topic was deleted. Appends from the ticket `from` on are of a later topic.
+  void topic_deleted(const TopicPartition& partition, AppendTicket from);
 
-  /// Durable or under way.
+  /// Durable, under way, or left over.
   [[nodiscard]] bool has(const TopicPartition& partition) const { return entries_.contains(partition); }
   /// All of `has`.
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
@@ -37,12 +42,13 @@ class GroupOffsets {
     for (const auto& [partition, entry] : entries_)
       if (entry.durable) visit(partition, *entry.durable);
   }
-  /// Durable offsets that nothing is being done to and for which `chosen(partition, offset)`.
+  /// Offsets that nothing is being done to: the durable ones for which `chosen(partition, offset)`, and what is left over.
   template <class Chosen>
   [[nodiscard]] std::vector<TopicPartition> idle(Chosen chosen) const {
     std::vector<TopicPartition> partitions;
     for (const auto& [partition, entry] : entries_)
-      if (entry.durable && entry.commits == 0 && entry.removals == 0 && chosen(partition, *entry.durable))
+      if (entry.commits == 0 && entry.removals == 0 &&
+          (entry.durable ? chosen(partition, *entry.durable) : entry.left_over))
         partitions.push_back(partition);
     return partitions;
   }
@@ -52,6 +58,8 @@ class GroupOffsets {
   struct Entry {
     std::optional<CommittedOffset> durable;
     AppendTicket newest{0};  // of the finished ones that became durable
+    AppendTicket from{0};    // of the topic that there is now; smaller ones are a former topic's
+    bool left_over = false;  // the log may have an offset of a former topic
     std::size_t commits = 0;  // under way
     std::size_t removals = 0;
   };

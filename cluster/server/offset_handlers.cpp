@@ -39,36 +39,54 @@ ErrorCode first_error(const Response& response) {
   return ErrorCode::kNone;
 }
 
+/// Those whose topic there is; the others get their error in the response, which has all of them in this order.
+std::vector<GroupCommit::Partition> refuse_unknown(const ClusterImage& image,
+                                                   std::vector<GroupCommit::Partition> wanted,
+                                                   OffsetCommitResponse& response) {
+  std::vector<GroupCommit::Partition> possible;
+  auto next = wanted.begin();
+  for (auto& topic : response.topics) {
+    for (auto& slot : topic.partitions) {
+      auto& partition = *next++;
+      if (there_is(image, topic.name, slot.index)) possible.push_back(std::move(partition));
+      else slot.error_code = ErrorCode::kUnknownTopicOrPartition;
+    }
+  }
+  return possible;
+}
+
 }  // namespace
 
 void handle_offset_commit(CallPtr call) {
   const auto request = call->decode<OffsetCommitRequest>();
   if (!request) return;
-  GroupCommit commit;
-  commit.group_id = request->group_id;
-  commit.member_id = request->member_id;
-  commit.generation_id = request->generation_id.value();
-  commit.group_instance_id = request->group_instance_id;
-  if (request->retention_time_ms >= 0) commit.retention_ms = request->retention_time_ms;
+  // Both are one shard's after the other's.
+  auto commit = std::make_shared<GroupCommit>();
   auto response = std::make_shared<OffsetCommitResponse>();
+  commit->group_id = request->group_id;
+  commit->member_id = request->member_id;
+  commit->generation_id = request->generation_id.value();
+  commit->group_instance_id = request->group_instance_id;
+  if (request->retention_time_ms >= 0) commit->retention_ms = request->retention_time_ms;
   for (const auto& topic : request->topics) {
     auto& answered = response->topics.emplace_back();
     answered.name = topic.name;
     for (const auto& partition : topic.partitions) {
-      auto& slot = answered.partitions.emplace_back();
-      slot.index = partition.index;
-      if (!there_is(*call->home().image(), topic.name, partition.index)) {
-        slot.error_code = ErrorCode::kUnknownTopicOrPartition;
-        continue;
-      }
-      commit.partitions.push_back({{topic.name, partition.index}, partition.committed_offset,
-                                   partition.committed_leader_epoch, partition.metadata.value_or("")});
+      answered.partitions.emplace_back().index = partition.index;
+      commit->partitions.push_back({{topic.name, partition.index}, partition.committed_offset,
+                                    partition.committed_leader_epoch, partition.metadata.value_or("")});
     }
   }
-  if (commit.partitions.empty()) return call->reply(*response, first_error(*response));
+  if (commit->partitions.empty()) return call->reply(*response, ErrorCode::kNone);
   ask_group<GroupCommitResult>(
       call, request->group_id,
-      [commit](GroupCoordinator& groups, Moment now, ReplyToken token) { groups.commit(now, token, commit); },
+      [commit, response, &shard = groups_of(*call, request->group_id).shard()](GroupCoordinator& groups, Moment now,
+                                                                               ReplyToken token) {
+        // Which topics there are is asked where their deletion takes the offsets away: elsewhere it may not be known
+        // yet, and the commit would come behind it.
+        commit->partitions = refuse_unknown(*shard.image(), std::move(commit->partitions), *response);
+        groups.commit(now, token, *commit);
+      },
       [call, response](const GroupCommitResult& result) {
         fill_errors(*response, result.partitions);
         call->reply(*response, first_error(*response));

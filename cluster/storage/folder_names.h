@@ -16,6 +16,7 @@ inline constexpr std::string_view kTimeIndexSuffix = ".timeindex";
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
 /// What a log cleaner is writing: behind the name of the file that it is to become. Means nothing after a crash.
 inline constexpr std::string_view kCleanedSuffix = ".cleaned";
+inline constexpr std::string_view kTemporarySuffix = ".tmp";
 inline constexpr std::string_view kDeletedFolderSuffix = "-delete";
 
 /// "00000000000000000042.log": the offset with 20 digits, then the suffix.

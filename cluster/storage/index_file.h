@@ -46,8 +46,9 @@ struct TimeEntry {
 };
 
 /// An index is a hint: it is never synced before the log needs it, and whoever follows an entry checks
-/// it against the log. The newest entries are in memory, up to kPendingMax of them, the others on
-/// file; the file is open only during a call, so that an index at rest costs no descriptor.
+/// it against the log. That none is missing nobody can check: one that is made anew for a closed segment gets its name
+/// when it is durable. The newest entries are in memory, up to kPendingMax of them, the others on file; the file is
+/// open only during a call, so that an index at rest costs no descriptor.
 /// One thread at a time.
 template <class Entry>
 class IndexFile {

@@ -211,15 +211,28 @@ Result<std::optional<TimestampOffset>> Log::offset_for_time(std::int64_t timesta
 }
 
 Result<std::optional<TimestampOffset>> Log::offset_of_max_timestamp(Offset below) {
+  const auto front = segments_->number_of(log_start_offset_);
+  auto whole_from = log_start_offset_;  // batches from here on count by their headers
+  std::optional<TimestampOffset> in_cut_batch;
+  if (log_start_offset_ > segments_->base_offset(front) && log_start_offset_ < below) {
+    auto& segment = segments_->use(front);
+    ASSIGN_OR_RETURN(const auto batch, segment.find(log_start_offset_));
+    if (batch.header.base_offset < log_start_offset_ && batch.header.next_offset() <= below) {
+      whole_from = batch.header.next_offset();
+      ASSIGN_OR_RETURN(in_cut_batch, segment.largest_record(batch, log_start_offset_));
+    }
+  }
   std::optional<TimestampOffset> best;
-  for (auto number = segments_->number_of(log_start_offset_); number < segments_->size(); ++number) {
-    ASSIGN_OR_RETURN(const auto largest, segments_->use(number).largest_timestamp(log_start_offset_, below));
+  for (auto number = front; number < segments_->size(); ++number) {
+    ASSIGN_OR_RETURN(const auto largest, segments_->use(number).largest_timestamp(whole_from, below));
     if (largest && (!best || largest->timestamp_ms > best->timestamp_ms)) best = largest;
   }
+  const auto before_it = best ? best->timestamp_ms : kNoTimestamp + 1;
+  if (in_cut_batch && in_cut_batch->timestamp_ms >= before_it) return in_cut_batch;
   if (!best) return std::nullopt;
   auto& segment = segments_->use(segments_->number_of(best->offset));
   ASSIGN_OR_RETURN(const auto batch, segment.find(best->offset));
-  return segment.largest_record(batch, log_start_offset_);
+  return segment.largest_record(batch, whole_from);
 }
 
 void Log::set_config(const LogConfig& config) {

@@ -166,7 +166,6 @@ class Log {
   [[nodiscard]] Result<std::optional<TimestampOffset>> offset_for_time(std::int64_t timestamp_ms,
                                                                        Offset below);
   /// The record with the largest timestamp in [log_start_offset, below) (KIP-734); the first of equals.
-  /// A batch that the log start offset cuts is compared by its own maximum.
   [[nodiscard]] Result<std::optional<TimestampOffset>> offset_of_max_timestamp(Offset below);
 
   [[nodiscard]] Offset log_start_offset() const { return log_start_offset_; }
@@ -211,7 +210,8 @@ class Log {
   /// record is older than limits.ms at `now_ms`, or without which the log is still limits.bytes large.
   /// Never above stable_offset(); log_end_offset() if the active segment is old, too, and all is stable.
   /// A segment's time is its largest timestamp; where that is in the future or there is none, the
-  /// time of its last append, so that a bad clock does not keep it for ever.
+  /// time of its last append, so that a bad clock does not keep it for ever; where that is in the future, too, the time
+  /// when that was first seen in this life.
   [[nodiscard]] Result<Offset> retention_point(const RetentionLimits& limits, WallMs now_ms);
 
   /// Closes the active segment, unless it is empty, so that it can be removed. Like an append (of which
@@ -250,7 +250,8 @@ class Log {
   [[nodiscard]] bool looks_further() const { return look_from_.has_value(); }
   /// Reads from the cleaned file from now on, under its swap name, and no more from those that it replaces.
   [[nodiscard]] Result<> adopt_cleaned(const CleanedSegments& cleaned);
-  /// Gives the files of an adopted segment their final names. Not durable until the folder is synced.
+  /// Gives the files of an adopted segment their final names. Not durable until the folder is synced. Indexes that do not
+  /// get theirs are made anew.
   [[nodiscard]] Result<> settle_cleaned(const CleanedSegments& cleaned);
   /// `first_dirty`: cleaned up to here; nothing if the cleaning came to nothing. `again`: it may be tried again in this
   /// life.

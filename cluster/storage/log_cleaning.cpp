@@ -103,11 +103,12 @@ Result<> Log::settle_cleaned(const CleanedSegments& cleaned) {
   if (closed_) return fail(Errc::kUnavailable, fmt::format("the log {} is closed", folder_));
   auto paths = Segment::paths_of(folder_, cleaned.base_offset);
   RETURN_IF_ERROR(fs_.rename(folder_ + "/" + swap_file_name(cleaned.base_offset, cleaned.end_offset), paths.log));
-  // An index without its name is used all the same, and made anew by the next open.
   const auto written = Segment::paths_of(folder_, cleaned.base_offset, kCleanedSuffix);
-  if (!fs_.rename(written.offset_index, paths.offset_index)) paths.offset_index = written.offset_index;
-  if (!fs_.rename(written.time_index, paths.time_index)) paths.time_index = written.time_index;
-  segments_->visit(segments_->number_of(cleaned.base_offset)).moved_to(std::move(paths));
+  const bool named = fs_.rename(written.offset_index, paths.offset_index) && fs_.rename(written.time_index, paths.time_index);
+  auto& segment = segments_->visit(segments_->number_of(cleaned.base_offset));
+  segment.moved_to(std::move(paths));
+  // Under the name that it has now the next cleaning would write.
+  if (!named) segment.forget_indexes();
   return {};
 }
 

@@ -103,7 +103,7 @@ Result<> LogRecovery::take_inventory() {
     const auto parsed = parse_segment_file_name(name);
     if (!parsed) {
       if (const auto swap = parse_swap_file_name(name)) swaps_.push_back(*swap);
-      else if (name.ends_with(".tmp") || name.ends_with(kCleanedSuffix)) RETURN_IF_ERROR(fs_.remove(folder_ + "/" + name));
+      else if (name.ends_with(kTemporarySuffix) || name.ends_with(kCleanedSuffix)) RETURN_IF_ERROR(fs_.remove(folder_ + "/" + name));
       continue;  // not a log's: left alone
     }
     if (parsed->suffix == kLogSuffix) {

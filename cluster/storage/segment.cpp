@@ -1,6 +1,7 @@
 #include "cluster/storage/segment.h"
 
 #include <limits>
+#include <ranges>
 
 #include "cluster/storage/folder_names.h"
 #include "common/base/check.h"

@@ -59,6 +59,8 @@ class Segment {
   [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
   /// The files have been renamed.
   void moved_to(Paths paths);
+  /// They are not under their names: they are looked for, and made anew, when they are needed. Of a closed segment.
+  void forget_indexes() { loaded_ = false; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] Result<std::shared_ptr<File>> file();
   void release_file() { file_.reset(); }
@@ -127,7 +129,8 @@ class Segment {
   [[nodiscard]] Result<std::optional<TimestampOffset>> largest_record(const StoredBatch& batch, Offset from);
 
   /// What retention goes by: the largest timestamp of its records; or, where that lies in the future of
-  /// `now_ms` or no record has one, the time of the last append (as the file notes it).
+  /// `now_ms` or no record has one, the time of the last append (as the file notes it);
+  /// or, where that lies in the future, too, the time when this was first asked.
   [[nodiscard]] Result<WallMs> retention_time(WallMs now_ms);
 
   /// The largest timestamp of its first batch; or, where that lies in the future of `now_ms` or there is none, the time
@@ -184,6 +187,7 @@ class Segment {
   TimeEntry largest_{kNoTimestamp, 0};
   std::optional<std::int64_t> first_timestamp_ms_;  // of the first batch; kNoTimestamp if it has none
   std::optional<WallMs> used_since_ms_;             // the first time has_room was asked
+  std::optional<WallMs> ahead_since_ms_;            // since when the file is known to be from the future
 };
 
 }  // namespace tributary

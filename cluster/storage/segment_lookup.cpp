@@ -214,7 +214,14 @@ Result<WallMs> Segment::retention_time(WallMs now_ms) {
   RETURN_IF_ERROR(ensure_loaded());
   if (largest_.timestamp_ms >= 0 && largest_.timestamp_ms <= now_ms) return largest_.timestamp_ms;
   ASSIGN_OR_RETURN(const auto log, file());
-  return log->modified_ms();
+  ASSIGN_OR_RETURN(const auto modified_ms, log->modified_ms());
+  if (modified_ms <= now_ms) {
+    ahead_since_ms_.reset();
+    return modified_ms;
+  }
+  // Not noted in the file: it may be this clock that is wrong, for a while.
+  if (!ahead_since_ms_ || *ahead_since_ms_ > now_ms) ahead_since_ms_ = now_ms;
+  return *ahead_since_ms_;
 }
 
 Result<WallMs> Segment::first_time(WallMs now_ms) {

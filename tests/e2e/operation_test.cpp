@@ -1,9 +1,5 @@
 // What an operator gets wrong: ports, folders, configurations, full disks.
 
-#include <fcntl.h>
-#include <sys/mount.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +8,7 @@
 #include "common/config/exit_codes.h"
 #include "tests/e2e/site.h"
 #include "tests/support/network.h"
+#include "tests/support/small_disk.h"
 
 namespace tributary::test {
 namespace {
@@ -120,33 +117,6 @@ TEST(Operation, TerminationIsPromptWhileNothingCanBeReached) {
   EXPECT_EQ(gateway.terminate(), 0) << gateway.log();
   EXPECT_LT(std::chrono::steady_clock::now() - before, 5s);
 }
-
-/// A small file system of its own at `path`, while this lives.
-class SmallDisk {
- public:
-  SmallDisk(std::string path, const std::string& size) : path_(std::move(path)) {
-    fs::create_directories(path_);
-    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
-  }
-  [[nodiscard]] bool mounted() const { return mounted_; }
-  [[nodiscard]] std::string ballast() const { return path_ + "/ballast"; }
-  /// Fills it to the last byte.
-  void fill() const {
-    const int descriptor = ::open(ballast().c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    const std::vector<char> zeros(64 * 1024);
-    for (std::size_t size = zeros.size(); size > 0; size /= 2)
-      while (::write(descriptor, zeros.data(), size) > 0) continue;
-    ::close(descriptor);
-  }
-  void empty() const { fs::remove(ballast()); }
-
- private:
-  const std::string path_;
-  bool mounted_ = false;
-};
 
 TEST(Operation, ABrokerOnAFullDiskSaysSoAndLosesNothing) {
   Site site;

@@ -1,5 +1,6 @@
 // The promise of compaction: whatever moment the power goes, of each key the newest record is there, what it has
-// taken never speaks again in its place, and after the next cleaning one record per key is left.
+// taken never speaks again in its place, and after the next cleaning one record per key is left. The same where
+// retention and DeleteRecords move the log's front, also between the steps of a cleaning: what they have taken is gone.
 //
 // TRIBUTARY_SIM_SEED=n   the first seed (default 1)
 // TRIBUTARY_SIM_RUNS=n   how many seeds (default 2)
@@ -41,6 +42,7 @@ struct ProducedBatch {
 struct CompactionTruth {
   std::vector<SentRecord> records;  // by offset
   std::size_t acked = 0;            // so many of them
+  Offset start{0};                  // as it was noted durably
   std::map<int, std::vector<ProducedBatch>> newest;  // by producer: the last ones of its epoch
 };
 
@@ -50,18 +52,20 @@ std::optional<std::string> text_of(const std::optional<ByteView>& bytes) {
   return bytes ? std::optional(std::string(as_string_view(*bytes))) : std::nullopt;
 }
 
-LogOpenOptions log_options() {
+LogOpenOptions log_options(const CompactionTruth& truth) {
   LogOpenOptions options;
+  options.log_start_offset = truth.start;
   options.folder = kLogFolder;
   options.config.segment_bytes = 1'500;
   options.config.index_interval_bytes = 200;
   return options;
 }
 
-/// All that the log serves, from `from` on.
+/// All that the log serves, from `from` on; a batch's records before it, which clients skip, are left out.
 Result<std::map<Offset, SentRecord>> served_records(Log& log, Offset from) {
   std::map<Offset, SentRecord> all;
   const auto end = log.log_end_offset();
+  const auto first = from;
   while (from < end) {
     ASSIGN_OR_RETURN(const auto slice, log.read(from, 700, end, true));
     if (slice.length == 0 || slice.next_offset <= from) return fail(Errc::kCorrupt, fmt::format("nothing at {}", from));
@@ -78,6 +82,7 @@ Result<std::map<Offset, SentRecord>> served_records(Log& log, Offset from) {
       while (true) {
         ASSIGN_OR_RETURN(const bool more, reader.next(record));
         if (!more) break;
+        if (record.offset < first) continue;
         if (!all.empty() && record.offset <= all.rbegin()->first)
           return fail(Errc::kCorrupt, fmt::format("offset {} twice", record.offset));
         all[record.offset] = {*text_of(record.key), text_of(record.value), record.timestamp_ms};
@@ -124,7 +129,9 @@ Result<> check_served(Log& log, const CompactionTruth& truth, Random& random) {
   if (end < Offset(static_cast<std::int64_t>(truth.acked)))
     return wrong(fmt::format("the log ends with {}, {} were acknowledged", end, truth.acked));
   if (end > Offset(static_cast<std::int64_t>(truth.records.size()))) return wrong(fmt::format("it ends with {}", end));
-  ASSIGN_OR_RETURN(const auto served, served_records(log, Offset(0)));
+  const auto start = log.log_start_offset();
+  if (start > truth.start) return wrong(fmt::format("the log starts with {}, {} was noted", start, truth.start));
+  ASSIGN_OR_RETURN(const auto served, served_records(log, start));
   std::map<std::string, Offset> newest_served;
   for (const auto& [offset, record] : served) {
     const auto& sent = truth.records[static_cast<std::size_t>(offset.value())];
@@ -133,7 +140,7 @@ Result<> check_served(Log& log, const CompactionTruth& truth, Random& random) {
     newest_served[record.key] = offset;
   }
   std::map<std::string, Offset> newest_sent;
-  for (Offset offset{0}; offset < end; offset = offset + 1)
+  for (auto offset = start; offset < end; offset = offset + 1)
     newest_sent[truth.records[static_cast<std::size_t>(offset.value())].key] = offset;
   for (const auto& [key, offset] : newest_sent) {
     const auto found = newest_served.find(key);
@@ -143,8 +150,8 @@ Result<> check_served(Log& log, const CompactionTruth& truth, Random& random) {
       return wrong(fmt::format("the newest of {} is at {}, the log has the one at {}", key, offset, found->second));
   }
   // From anywhere.
-  if (end > Offset(0)) {
-    const Offset from(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(end.value()))));
+  if (end > start) {
+    const auto from = start + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(end - start)));
     ASSIGN_OR_RETURN(const auto rest, served_records(log, from));
     for (auto it = served.lower_bound(from); it != served.end(); ++it)
       if (!rest.contains(it->first)) return wrong(fmt::format("read from {}: {} is missing", from, it->first));
@@ -152,7 +159,9 @@ Result<> check_served(Log& log, const CompactionTruth& truth, Random& random) {
     ASSIGN_OR_RETURN(const auto found, log.offset_for_time(sought, end));
     const auto first = std::ranges::find_if(served, [&](const auto& r) { return r.second.timestamp_ms >= sought; });
     if (found.has_value() != (first != served.end()) || (found && found->offset != first->first))
-      return wrong(fmt::format("the first record from time {} on is not found", sought));
+      return wrong(fmt::format("from time {} on {} is found instead of {}; the log starts with {} and ends with {}", sought,
+                               found ? found->offset.value() : -1, first != served.end() ? first->first.value() : -1, start,
+                               end));
   }
   return {};
 }
@@ -172,7 +181,7 @@ Result<> check_producers(Log& log, const CompactionTruth& truth) {
 
 /// After a cleaning no key has two records in what was cleaned.
 Result<> check_cleaned(Log& log, Offset cleaned_to) {
-  ASSIGN_OR_RETURN(const auto served, served_records(log, Offset(0)));
+  ASSIGN_OR_RETURN(const auto served, served_records(log, log.log_start_offset()));
   std::map<std::string, Offset> seen;
   for (const auto& [offset, record] : served) {
     if (offset >= cleaned_to) break;
@@ -191,10 +200,11 @@ Result<> check_image(SimulatedFileSystem& image, const Clock& clock, const Compa
       if (random.below(5) == 0) crashed.push_back(image.after_power_cut(random));
       return {};
     });
-  auto opened = Log::open(image, clock, log_options());
+  auto opened = Log::open(image, clock, log_options(truth));
   image.set_hook({});
   if (!opened) return tl::unexpected<Error>(std::move(opened).error());
   auto log = *std::move(opened);
+  if (log->log_start_offset() < truth.start) return wrong(fmt::format("{} is back", log->log_start_offset()));
   for (const auto& again : crashed) RETURN_IF_ERROR(check_image(*again, clock, truth, random, false));
   RETURN_IF_ERROR(check_served(*log, truth, random));
   RETURN_IF_ERROR(check_producers(*log, truth));
@@ -207,7 +217,7 @@ Result<> check_image(SimulatedFileSystem& image, const Clock& clock, const Compa
   RETURN_IF_ERROR(check_served(*log, truth, random));
   if (report) RETURN_IF_ERROR(check_cleaned(*log, report->first_dirty));
   log.reset();
-  ASSIGN_OR_RETURN(log, Log::open(image, clock, log_options()));
+  ASSIGN_OR_RETURN(log, Log::open(image, clock, log_options(truth)));
   return check_served(*log, truth, random);
 }
 
@@ -230,11 +240,16 @@ class CompactionWorkload {
   }
 
   std::uint64_t images = 0, cleanings = 0, failed_cleanings = 0, postponed_cleanings = 0, records_gone = 0;
+  std::uint64_t trims = 0, trims_while_cleaning = 0, files_removed = 0;
 
  private:
   Result<> step() {
     const auto dice = random_.below(100);
-    if (dice < 62) return append();
+    if (dice < 56) return append();
+    if (dice < 68) {
+      for (auto times = random_.below(5); times > 0; --times) RETURN_IF_ERROR(move_front());
+      return {};
+    }
     if (dice < 76) return flush();
     if (dice < 90) return clean_now();
     if (dice < 94) return clock_.advance(std::chrono::milliseconds(kDeleteRetentionMs)), Result<>{};
@@ -249,7 +264,8 @@ class CompactionWorkload {
   }
 
   Result<> open() {
-    ASSIGN_OR_RETURN(log_, Log::open(*fs_, clock_, log_options()));
+    to_be_removed_.clear();
+    ASSIGN_OR_RETURN(log_, Log::open(*fs_, clock_, log_options(truth_)));
     RETURN_IF_ERROR(check_served(*log_, truth_, crash_random_));
     truth_.records.resize(static_cast<std::size_t>(log_->log_end_offset().value()));
     truth_.acked = truth_.records.size();
@@ -342,12 +358,51 @@ class CompactionWorkload {
   /// What the log's thread does during a cleaning.
   Result<> meanwhile() {
     for (auto steps = random_.below(3); steps > 0; --steps) {
-      const auto dice = random_.below(10);
-      if (dice < 6) RETURN_IF_ERROR(append());
+      const auto dice = random_.below(14);
+      if (dice >= 10) RETURN_IF_ERROR(move_front());
+      else if (dice < 6) RETURN_IF_ERROR(append());
       else if (dice < 8) RETURN_IF_ERROR(flush());
       else if (dice < 9) RETURN_IF_ERROR(log_->start_new_segment());
       else RETURN_IF_ERROR(check_served(*log_, truth_, crash_random_));
     }
+    return {};
+  }
+
+  /// Retention or DeleteRecords, in the steps that the shard and the controller take; crashes come between them.
+  Result<> move_front() {
+    const auto stable = static_cast<std::uint64_t>(log_->stable_offset() - log_->log_start_offset());
+    switch (random_.below(8)) {
+      case 0: return note_start(log_->log_start_offset() + static_cast<std::int64_t>(random_.below(stable + 1) / 2));
+      case 1: {
+        RetentionLimits limits{.bytes = static_cast<std::int64_t>(1'000 + random_.below(6'000))};
+        ASSIGN_OR_RETURN(const auto point, log_->retention_point(limits, clock_.wall_now_ms()));
+        return note_start(point);
+      }
+      case 2: log_->raise_log_start(truth_.start); return {};
+      case 3:
+      case 4: {
+        log_->raise_log_start(truth_.start);
+        log_->prepare_removal();
+        for (int i = 0; log_->wants_flush() && i < 5; ++i) RETURN_IF_ERROR(flush());
+        const auto paths = log_->take_removable_files().paths;
+        if (cleaning_ && !paths.empty()) return wrong("files are given away during a cleaning");
+        to_be_removed_.insert(to_be_removed_.end(), paths.begin(), paths.end());
+        return {};
+      }
+      default:
+        if (to_be_removed_.empty()) return {};
+        const auto path = to_be_removed_.back();
+        to_be_removed_.pop_back();
+        if (fs_->exists(path) && fs_->remove(path)) ++files_removed;  // else the next open removes it
+        return {};
+    }
+  }
+  Result<> note_start(Offset offset) {
+    if (offset <= truth_.start) return {};
+    truth_.start = offset;
+    ++trims;
+    trims_while_cleaning += cleaning_ ? 1 : 0;
+    if (random_.below(2) == 0) log_->raise_log_start(offset);
     return {};
   }
 
@@ -370,6 +425,7 @@ class CompactionWorkload {
   std::unique_ptr<SimulatedFileSystem> fs_ = std::make_unique<SimulatedFileSystem>();
   std::unique_ptr<Log> log_;
   CompactionTruth truth_;
+  std::vector<std::string> to_be_removed_;
   std::map<int, std::pair<std::pair<int, std::int32_t>, bool>> sequences_;  // epoch, next; whether the epoch must rise
   bool cleaning_ = false;
   int fail_in_ = 0;
@@ -379,7 +435,7 @@ class CompactionWorkload {
 TEST(CompactionCrash, TheNewestRecordOfEveryKeyOutlivesACrashAtAnyMoment) {
   const auto first_seed = number_from_environment("TRIBUTARY_SIM_SEED", 1);
   const auto runs = number_from_environment("TRIBUTARY_SIM_RUNS", 2);
-  std::uint64_t images = 0, cleanings = 0, failed = 0, postponed = 0, gone = 0;
+  std::uint64_t images = 0, cleanings = 0, failed = 0, postponed = 0, gone = 0, trims = 0, trims_while_cleaning = 0, removed = 0;
   for (std::uint64_t seed = first_seed; seed < first_seed + runs; ++seed) {
     CompactionWorkload workload(seed);
     const auto result = workload.run(300);
@@ -388,12 +444,19 @@ TEST(CompactionCrash, TheNewestRecordOfEveryKeyOutlivesACrashAtAnyMoment) {
     failed += workload.failed_cleanings;
     postponed += workload.postponed_cleanings;
     gone += workload.records_gone;
+    trims += workload.trims;
+    trims_while_cleaning += workload.trims_while_cleaning;
+    removed += workload.files_removed;
     ASSERT_TRUE(result) << "TRIBUTARY_SIM_SEED=" << seed << ": " << result.error().message;
   }
-  std::printf("%lu crash images, %lu cleanings, %lu that failed, %lu postponed, %lu records gone\n", images, cleanings, failed, postponed, gone);
+  std::printf("%lu crash images, %lu cleanings, %lu that failed, %lu postponed, %lu records gone; %lu trims, %lu while cleaning, "
+              "%lu files\n", images, cleanings, failed, postponed, gone, trims, trims_while_cleaning, removed);
   EXPECT_GT(images, 500 * runs);
   EXPECT_GT(cleanings, 5 * runs);
   EXPECT_GT(gone, 100 * runs);
+  EXPECT_GT(trims, 5 * runs);
+  EXPECT_GT(trims_while_cleaning, runs);
+  EXPECT_GT(removed, runs);
 }
 
 }  // namespace

@@ -43,6 +43,19 @@ TEST_F(MembershipTest, WhoIsSilentForItsSessionTimeoutIsRemoved) {
   EXPECT_EQ(sync_all({join(consumer(ids[0])), join(consumer(ids[1]))}), 2);
 }
 
+TEST_F(MembershipTest, SessionsDoNotGoByTheWallClock) {
+  const auto ids = stable_group(2);
+  for (const std::int64_t years : {30, -60, 30}) {
+    now_.wall_ms += years * 365 * 86'400'000;
+    run(9s);
+    EXPECT_EQ(member_count(), 2u) << years;
+    for (const auto& id : ids) EXPECT_EQ(heartbeat(id, 1), ErrorCode::kNone) << years;
+  }
+  now_.wall_ms -= 86'400'000;
+  run(10s);
+  EXPECT_EQ(member_count(), 0u) << "nor does a clock that goes back keep the dead";
+}
+
 TEST_F(MembershipTest, CommitsAndSyncsCountAsHeartbeats) {
   const auto ids = stable_group(2);
   for (int i = 0; i < 10; ++i) {

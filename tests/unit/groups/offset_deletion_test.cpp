@@ -199,5 +199,80 @@ TEST_F(OffsetDeletionTest, ASimpleGroupWhoseOnlyTopicIsDeletedIsForgotten) {
   EXPECT_EQ(coordinator_->group_count(), 0u);
 }
 
+TEST_F(OffsetDeletionTest, ADeletedTopicsOffsetIsGoneBeforeItsTombstoneIsDurable) {
+  commit(1);
+  hold_appends();
+  coordinator_->topic_deleted("readings");
+  pump();
+  EXPECT_EQ(held(), 1u);
+  EXPECT_EQ(fetched(), -1) << "a topic of that name may be there again at any moment";
+  release_appends();
+  EXPECT_EQ(coordinator_->group_count(), 0u);
+}
+
+TEST_F(OffsetDeletionTest, ATombstoneOfADeletedTopicThatCouldNotBeWrittenIsWrittenLater) {
+  commit(1);
+  fail_appends(ErrorCode::kKafkaStorageError);
+  coordinator_->topic_deleted("readings");
+  pump();
+  EXPECT_EQ(fetched(), -1);
+  run(2 * std::chrono::milliseconds(options_.offsets_retention_check_ms));
+  EXPECT_EQ(fetched(), -1);
+  fail_appends(ErrorCode::kNone);
+  run(std::chrono::milliseconds(options_.offsets_retention_check_ms));
+  EXPECT_EQ(coordinator_->group_count(), 0u);
+  restart();
+  EXPECT_EQ(fetched(), -1);
+}
+
+TEST_F(OffsetDeletionTest, WhatIsCommittedToATopicMadeAgainIsNotTakenForTheFormerOnes) {
+  commit(1);
+  fail_appends(ErrorCode::kKafkaStorageError);
+  coordinator_->topic_deleted("readings");
+  pump();
+  fail_appends(ErrorCode::kNone);
+  EXPECT_EQ(committed(commit(2)), ErrorCode::kNone);
+  EXPECT_EQ(fetched(), 2);
+  run(2 * std::chrono::milliseconds(options_.offsets_retention_check_ms));
+  EXPECT_EQ(fetched(), 2);
+  restart();
+  EXPECT_EQ(fetched(), 2);
+}
+
+TEST_F(OffsetDeletionTest, ACommitUnderWayDoesNotOutliveItsTopic) {
+  for (const bool tombstone_first : {true, false}) {
+    for (const auto tombstone : {ErrorCode::kNone, ErrorCode::kKafkaStorageError}) {
+      hold_appends();
+      const auto token = commit(1);
+      coordinator_->topic_deleted("readings");
+      pump();
+      ASSERT_EQ(held(), 2u);
+      if (tombstone_first) complete(1, tombstone);
+      complete(0);
+      EXPECT_EQ(committed(token), ErrorCode::kNone);
+      if (!tombstone_first) complete(0, tombstone);
+      EXPECT_EQ(fetched(), -1) << tombstone_first << " " << name_of(tombstone);
+      release_appends();
+      run(std::chrono::milliseconds(options_.offsets_retention_check_ms));
+      EXPECT_EQ(coordinator_->group_count(), 0u);
+    }
+  }
+}
+
+TEST_F(OffsetDeletionTest, ATopicThatIsDeletedWhileItsGroupGoesLeavesNothingIfTheGroupStays) {
+  commit(1);
+  hold_appends();
+  const auto token = delete_group();
+  coordinator_->topic_deleted("readings");
+  pump();
+  complete(0, ErrorCode::kNotEnoughReplicas);
+  release_appends();
+  EXPECT_EQ(deleted(token), ErrorCode::kCoordinatorNotAvailable);
+  EXPECT_EQ(fetched(), -1);
+  run(std::chrono::milliseconds(options_.offsets_retention_check_ms));
+  restart();
+  EXPECT_EQ(fetched(), -1);
+}
+
 }  // namespace
 }  // namespace tributary

@@ -1,5 +1,6 @@
 // Cleaning one log. What a crash leaves of it: tests/sim/storage/compaction_crash_test.cpp.
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -454,6 +455,56 @@ TEST_F(LogCleanerTest, ADiskThatIsFullOfWhatIsToGoIsCleaned) {
     Kill();
     ASSERT_TRUE(remove_recursively(*fs_, kFolder));
     ASSERT_TRUE(fs_->create_directories(kFolder));
+  }
+}
+
+// Better too long than too short: who reads it only then would keep the key.
+TEST_F(LogCleanerTest, ATombstoneStaysForItsTimeThoughTheClockGoesBackMeanwhile) {
+  Open();
+  AppendKeys({"a", "-b"});
+  CloseSegment();
+  const auto now = clock_.wall_now_ms();
+  Clean();
+  for (const WallMs jump : {now - 3'600'000, WallMs{0}, now}) {
+    clock_.jump_wall_to(jump);
+    AppendKeys({fmt::format("c{}", jump)});
+    CloseSegment();
+    Clean();
+    EXPECT_EQ(std::ranges::count(Records(), "1:-b"), 1) << jump;
+  }
+  clock_.advance(std::chrono::milliseconds(cleaner_.delete_retention_ms));
+  AppendKeys({"d"});
+  CloseSegment();
+  Clean();
+  EXPECT_EQ(std::ranges::count(Records(), "1:-b"), 0);
+}
+
+TEST_F(LogCleanerTest, IndexesThatDidNotGetTheirNamesAreNoMatterToTheNextCleaning) {
+  options_.config.index_interval_bytes = 50;
+  Open();
+  for (int i = 0; i < 8; ++i) AppendKeys({fmt::format("a{}", i)}, {}, 1'000 - i);
+  CloseSegment();
+  fs_->set_hook([](sim::SimulatedFileSystem::Operation operation, const std::string& path) -> Result<> {
+    const bool refused = operation == sim::SimulatedFileSystem::Operation::kRename && path.find("index") != std::string::npos;
+    return refused ? Result<>(fail(Errc::kIo, "refused")) : Result<>();
+  });
+  Clean();
+  fs_->set_hook({});
+  (void)Records();  // the indexes are in use
+  AppendKeys({"b"});
+  CloseSegment();
+  const auto plan = Plan();
+  ASSERT_TRUE(plan);
+  SameThreadHost host(*log_);
+  host.spent_max = 900;
+  EXPECT_FALSE(clean_log(*fs_, clock_, *plan, cleaner_, host));
+  for (std::int64_t offset = 0; offset < 8; ++offset) {
+    const auto read = log_->read(Offset(offset), 1, log_->log_end_offset(), true);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->first_offset, Offset(offset));
+    const auto found = log_->offset_for_time(1'000 - offset, log_->log_end_offset());
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ((*found)->offset, Offset(0));
   }
 }
 

@@ -96,6 +96,34 @@ TEST_F(LogFrontTest, ATimestampInTheFutureCountsAsTheLastAppend) {
   EXPECT_EQ(PointByAge(3 * kHour), Offset(0));
 }
 
+TEST_F(LogFrontTest, WhatWasWrittenWhileTheClockWasYearsAheadIsAsOldAsThatIsKnown) {
+  Open();
+  const auto now = clock_.wall_now_ms();
+  fs_->set_wall_ms(now + 90'000 * kHour);
+  AppendSegment(-90'000 * kHour);
+  ASSERT_TRUE(log_->start_new_segment());
+  Flush();
+  fs_->set_wall_ms(now);
+  EXPECT_EQ(PointByAge(kHour), Offset(0));
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_EQ(PointByAge(3 * kHour), Offset(0));
+  EXPECT_EQ(PointByAge(kHour), Offset(10));
+}
+
+TEST_F(LogFrontTest, AClockThatIsYearsBehindForAWhileTakesNothingEarly) {
+  Open();
+  AppendSegment(-90'000 * kHour);  // counts as the time of its append
+  ASSERT_TRUE(log_->start_new_segment());
+  Flush();
+  const auto now = clock_.wall_now_ms();
+  clock_.jump_wall_to(0);
+  EXPECT_EQ(PointByAge(kHour), Offset(0));
+  clock_.jump_wall_to(now);
+  EXPECT_EQ(PointByAge(kHour), Offset(0));
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_EQ(PointByAge(kHour), Offset(10));
+}
+
 TEST_F(LogFrontTest, RecordsWithoutATimestampAreAsOldAsTheirAppend) {
   Open();
   Append({.count = 1, .timestamp_ms = kNoTimestamp});
