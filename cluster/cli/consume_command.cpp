@@ -112,6 +112,8 @@ Result<> check_flags(const ConsumeFlags& flags) {
   const auto topics = flags.topics.size() + (flags.topic.empty() ? 0 : 1);
   if (topics == 0) return fail(Errc::kInvalidArgument, "a topic must be given: --topic TOPIC, or TOPIC");
   if (flags.group.empty()) {
+    if (!flags.instance_id.empty() || !flags.assignors.empty())
+      return fail(Errc::kInvalidArgument, "--instance-id and --assignor go with --group");
     if (topics > 1) return fail(Errc::kInvalidArgument, "several topics can be read only with --group");
     return {};
   }
@@ -134,6 +136,16 @@ void declare_consume_command(Settings& program, ConsumeFlags& flags) {
   consume.flag_only("--group,-g", flags.group, "As a member of this consumer group: it shares the partitions with the "
                                                "others, goes on where the group was, and commits what was printed")
       .placeholder("GROUP").default_text("none");
+  consume.flag_only("--instance-id", flags.instance_id, "As a static member of the group, with this name: its partitions are "
+                                                        "kept for it when it ends, for the session timeout of 45 s")
+      .placeholder("ID").default_text("none");
+  consume.flag_only("--assignor", flags.assignors, "How the group may share out partitions, best first: range, roundrobin, "
+                                                   "cooperative-sticky. With that alone members read on in a rebalance")
+      .placeholder("NAME[,NAME]").default_text("range,cooperative-sticky")
+      .check([](const std::string& text) -> Result<> {
+        RETURN_IF_ERROR(parse_assignors(text));
+        return {};
+      });
   consume.flag_only("--commit-interval", flags.commit_interval, "How often the group's offsets are committed; at a clean "
                                                                 "end they are in any case")
       .range("10ms", "1h");
@@ -153,6 +165,7 @@ void declare_consume_command(Settings& program, ConsumeFlags& flags) {
   consume.check([&flags] { return check_flags(flags); });
   consume.example("tributary consume --topic readings --from latest --follow");
   consume.example("tributary consume --group dashboards readings raw --follow");
+  consume.example("tributary consume --group dashboards --instance-id wall-1 --assignor cooperative-sticky readings --follow");
   consume.example("tributary consume -t readings --partition 0 --from 1200 -n 10 --format json");
   consume.example("tributary consume -t readings --from 2026-07-01T12:00:00Z --format raw | head");
 }

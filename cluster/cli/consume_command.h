@@ -11,6 +11,8 @@ struct ConsumeFlags {
   std::string topic;                // one by flag,
   std::vector<std::string> topics;  // and those by argument
   std::string group;                // empty: none
+  std::string instance_id;          // empty: not a static member
+  std::string assignors;            // by comma; empty: the client's default
   Duration commit_interval = std::chrono::seconds(5);
   std::string from = "earliest";
   std::int32_t partition = -1;  // -1: all

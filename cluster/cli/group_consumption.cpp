@@ -5,6 +5,7 @@
 
 #include "cluster/cli/record_printer.h"
 #include "cluster/cli/start_text.h"
+#include "cluster/client/assignors.h"
 #include "cluster/client/group_consumer.h"
 #include "common/telemetry/log.h"
 
@@ -44,6 +45,10 @@ Result<GroupConsumerOptions> GroupConsumption::options() {
   GroupConsumerOptions options;
   options.group = flags_.group;
   options.topics = flags_.topics;
+  if (!flags_.instance_id.empty()) options.instance_id = flags_.instance_id;
+  if (!flags_.assignors.empty()) {
+    ASSIGN_OR_RETURN(options.assignors, parse_assignors(flags_.assignors));
+  }
   options.commit_interval = flags_.commit_interval;
   ASSIGN_OR_RETURN(const auto start, parse_start(flags_.from));
   options.start = start.kind == StartAt::Kind::kLatest ? OnOutOfRange::kLatest : OnOutOfRange::kEarliest;
@@ -55,7 +60,10 @@ Result<GroupConsumerOptions> GroupConsumption::options() {
   options.on_assigned = [this](const auto& partitions) {
     io_.say(fmt::format("group {} gave it {}", flags_.group, fmt::join(partitions, ", ")));
   };
-  options.on_revoked = [this](const auto&) { known_.clear(); };
+  options.on_revoked = [this](const auto& partitions) {
+    known_.clear();
+    for (const auto& partition : partitions) ends_.erase(partition);
+  };
   return options;
 }
 
@@ -77,10 +85,10 @@ Result<bool> GroupConsumption::all_printed() {
   if (flags_.follow || !consumer_->joined()) return false;
   if (const auto assignment = consumer_->assignment(); assignment != known_ || ends_.empty()) {
     std::vector<std::pair<TopicPartition, StartAt>> starts;
-    for (const auto& partition : assignment) starts.emplace_back(partition, StartAt::latest());
+    for (const auto& partition : assignment)
+      if (!ends_.contains(partition)) starts.emplace_back(partition, StartAt::latest());
     ASSIGN_OR_RETURN(const auto offsets, resolve_offsets(client_, starts, deadline_in(cluster_.timeout)));
-    ends_.clear();
-    for (std::size_t i = 0; i < assignment.size(); ++i) ends_[assignment[i]] = offsets[i];
+    for (std::size_t i = 0; i < starts.size(); ++i) ends_[starts[i].first] = offsets[i];
     known_ = assignment;
   }
   return std::ranges::all_of(ends_, [&](const auto& entry) { return consumer_->position(entry.first) >= entry.second; });
@@ -111,6 +119,19 @@ Result<> GroupConsumption::run() {
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> parse_assignors(std::string_view text) {
+  std::vector<std::string> assignors;
+  for (std::size_t from = 0; from <= text.size();) {
+    const auto end = std::min(text.find(',', from), text.size());
+    assignors.emplace_back(text.substr(from, end - from));
+    if (!is_assignor(assignors.back()))
+      return fail(Errc::kInvalidArgument, fmt::format("\"{}\" is no assignor; there are {}, {} and {}", assignors.back(), kRange,
+                                                      kRoundRobin, kCooperativeSticky));
+    from = end + 1;
+  }
+  return assignors;
+}
 
 Result<> consume_in_group(ClusterClient& client, const ConsumeFlags& flags, const ClusterFlags& cluster,
                           const CommandIo& io) {

@@ -2,65 +2,86 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "common/base/check.h"
 
 namespace tributary {
 namespace {
 
-constexpr std::string_view kRange = "range", kRoundRobin = "roundrobin";
+bool rises(const SubscribedMember* a, const SubscribedMember* b) {
+  if (a->instance_id.has_value() != b->instance_id.has_value()) return a->instance_id.has_value();
+  return std::tie(a->instance_id, a->member_id) < std::tie(b->instance_id, b->member_id);
+}
 
-/// Subscribers of each topic, in rising order.
-std::map<std::string, std::set<std::string>> subscribers_of(const std::vector<SubscribedMember>& members) {
-  std::map<std::string, std::set<std::string>> subscribers;
-  for (const auto& member : members)
-    for (const auto& topic : member.topics) subscribers[topic].insert(member.member_id);
+std::vector<const SubscribedMember*> in_rising_order(const std::vector<SubscribedMember>& members) {
+  std::vector<const SubscribedMember*> ordered;
+  for (const auto& member : members) ordered.push_back(&member);
+  std::ranges::sort(ordered, rises);
+  return ordered;
+}
+
+/// Subscribers of each topic, by their place in the order.
+using Subscribers = std::map<std::string, std::set<std::size_t>>;
+
+Subscribers subscribers_of(const std::vector<const SubscribedMember*>& ordered) {
+  Subscribers subscribers;
+  for (std::size_t place = 0; place < ordered.size(); ++place)
+    for (const auto& topic : ordered[place]->topics) subscribers[topic].insert(place);
   return subscribers;
 }
+
+/// By place in the order.
+using Shares = std::vector<std::vector<TopicPartition>>;
 
 std::int32_t count_of(const std::map<std::string, std::int32_t>& counts, const std::string& topic) {
   const auto found = counts.find(topic);
   return found == counts.end() ? 0 : found->second;
 }
 
-void assign_ranges(Assignments& assignments, const std::map<std::string, std::set<std::string>>& subscribers,
-                   const std::map<std::string, std::int32_t>& counts) {
+void assign_ranges(Shares& shares, const Subscribers& subscribers, const std::map<std::string, std::int32_t>& counts) {
   for (const auto& [topic, members] : subscribers) {
     const auto partitions = count_of(counts, topic), readers = static_cast<std::int32_t>(members.size());
     std::int32_t next = 0, place = 0;
-    for (const auto& member : members) {
+    for (const auto member : members) {
       const auto share = partitions / readers + (place++ < partitions % readers ? 1 : 0);
-      for (const auto end = next + share; next < end; ++next)
-        assignments[member].push_back({topic, PartitionIndex(next)});
+      for (const auto end = next + share; next < end; ++next) shares[member].push_back({topic, PartitionIndex(next)});
     }
   }
 }
 
-void assign_in_turn(Assignments& assignments, const std::map<std::string, std::set<std::string>>& subscribers,
-                    const std::map<std::string, std::int32_t>& counts) {
-  auto turn = assignments.begin();
-  const auto next = [&] { turn = std::next(turn) == assignments.end() ? assignments.begin() : std::next(turn); };
+void assign_in_turn(Shares& shares, const Subscribers& subscribers, const std::map<std::string, std::int32_t>& counts) {
+  std::size_t turn = 0;
+  const auto next = [&] { turn = (turn + 1) % shares.size(); };
   for (const auto& [topic, members] : subscribers) {
     for (std::int32_t index = 0; index < count_of(counts, topic); ++index) {
-      while (!members.contains(turn->first)) next();
-      turn->second.push_back({topic, PartitionIndex(index)});
+      while (!members.contains(turn)) next();
+      shares[turn].push_back({topic, PartitionIndex(index)});
       next();
     }
   }
 }
 
+bool is_cooperative(std::string_view assignor) { return assignor == kCooperativeSticky; }
+
 }  // namespace
 
-bool is_assignor(std::string_view name) { return name == kRange || name == kRoundRobin; }
+bool is_assignor(std::string_view name) { return name == kRange || name == kRoundRobin || name == kCooperativeSticky; }
+
+bool all_cooperative(const std::vector<std::string>& assignors) { return std::ranges::all_of(assignors, is_cooperative); }
 
 Assignments assign_partitions(std::string_view assignor, const std::vector<SubscribedMember>& members,
                               const std::map<std::string, std::int32_t>& partition_counts) {
   CHECK(is_assignor(assignor), "\"{}\" is an assignor", assignor);
+  if (assignor == kCooperativeSticky) return assign_cooperatively(members, partition_counts);
+  const auto ordered = in_rising_order(members);
+  const auto subscribers = subscribers_of(ordered);
+  Shares shares(ordered.size());
+  if (assignor == kRange) assign_ranges(shares, subscribers, partition_counts);
+  else assign_in_turn(shares, subscribers, partition_counts);
   Assignments assignments;
-  for (const auto& member : members) assignments[member.member_id];
-  const auto subscribers = subscribers_of(members);
-  if (assignor == kRange) assign_ranges(assignments, subscribers, partition_counts);
-  else assign_in_turn(assignments, subscribers, partition_counts);
+  for (std::size_t place = 0; place < ordered.size(); ++place)
+    assignments[ordered[place]->member_id] = std::move(shares[place]);
   return assignments;
 }
 

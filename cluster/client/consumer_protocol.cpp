@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "cluster/client/assignors.h"
 #include "common/bytes/reader.h"
 #include "common/bytes/writer.h"
 
 namespace tributary {
 namespace {
 
-constexpr std::int16_t kSubscriptionVersion = 1, kAssignmentVersion = 0;
+constexpr std::int16_t kSubscriptionVersion = 3, kAssignmentVersion = 0;
 
 void write_string(ByteWriter& out, std::string_view text) {
   out.i16(static_cast<std::int16_t>(text.size()));
@@ -35,9 +36,9 @@ std::string read_string(ByteReader& in) {
   return std::string(as_string_view(in.bytes(static_cast<std::size_t>(std::max<std::int16_t>(length, 0)))));
 }
 
-void skip_user_data(ByteReader& in) {
+ByteView read_user_data(ByteReader& in) {
   const auto length = in.i32();
-  if (length > 0) in.skip(static_cast<std::size_t>(length));
+  return length > 0 ? in.bytes(static_cast<std::size_t>(length)) : ByteView{};
 }
 
 /// Elements of a list, each of which takes `element_bytes_min` bytes at least; null counts as none.
@@ -60,16 +61,31 @@ std::vector<TopicPartition> read_partitions(ByteReader& in) {
   return partitions;
 }
 
+/// What is something else has none: user data is each assignor's own.
+GenerationId generation_in(ByteView user_data) {
+  ByteReader in(user_data);
+  if (user_data.size() > sizeof(std::int32_t)) (void)read_partitions(in);
+  const auto generation = in.i32();
+  return in.ok() && in.remaining() == 0 && generation >= 0 ? GenerationId(generation) : kNoGenerationId;
+}
+
 }  // namespace
 
-Bytes encode(const Subscription& subscription) {
+Bytes encode(const Subscription& subscription, std::string_view assignor) {
   Bytes bytes;
   ByteWriter out(bytes);
   out.i16(kSubscriptionVersion);
   out.i32(static_cast<std::int32_t>(subscription.topics.size()));
   for (const auto& topic : subscription.topics) write_string(out, topic);
-  write_no_user_data(out);
+  if (assignor == kCooperativeSticky) {
+    out.i32(sizeof(std::int32_t));
+    out.i32(subscription.generation.value());
+  } else {
+    write_no_user_data(out);
+  }
   write_partitions(out, subscription.owned);
+  out.i32(subscription.generation.value());
+  out.i16(-1);  // no rack
   return bytes;
 }
 
@@ -79,8 +95,10 @@ Result<Subscription> decode_subscription(ByteView bytes) {
   const auto version = in.i16();
   const auto topics = read_count(in, 2);
   for (std::int32_t i = 0; i < topics && in.ok(); ++i) subscription.topics.push_back(read_string(in));
-  skip_user_data(in);
+  const auto user_data = read_user_data(in);
   if (version >= 1) subscription.owned = read_partitions(in);
+  if (version >= 2) subscription.generation = GenerationId(std::max(in.i32(), kNoGenerationId.value()));
+  if (subscription.generation == kNoGenerationId) subscription.generation = generation_in(user_data);
   if (!in.ok() || version < 0) return fail(Errc::kCorrupt, "a member's metadata is no subscription");
   return subscription;
 }
@@ -99,7 +117,7 @@ Result<std::vector<TopicPartition>> decode_assignment(ByteView bytes) {
   ByteReader in(bytes);
   const auto version = in.i16();
   auto partitions = read_partitions(in);
-  skip_user_data(in);
+  (void)read_user_data(in);
   if (!in.ok() || version < 0) return fail(Errc::kCorrupt, "the group's leader gave what is no assignment");
   return partitions;
 }

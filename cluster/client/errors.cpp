@@ -21,6 +21,7 @@ Errc errc_of(ErrorCode code) {
     case ErrorCode::kUnsupportedForMessageFormat:
     case ErrorCode::kUnsupportedCompressionType: return Errc::kUnsupported;
     case ErrorCode::kInvalidProducerEpoch:
+    case ErrorCode::kFencedInstanceId:
     case ErrorCode::kProducerFenced: return Errc::kFenced;
     case ErrorCode::kOutOfOrderSequenceNumber:
     case ErrorCode::kUnknownProducerId: return Errc::kOutOfOrderSequence;

@@ -26,6 +26,9 @@ GroupSessionOptions session_options(const GroupConsumerOptions& options) {
   session.membership.session_timeout = options.session_timeout;
   session.membership.heartbeat_interval = options.heartbeat_interval;
   session.membership.absence_max = options.poll_interval_max;
+  session.membership.cooperative = all_cooperative(options.assignors);
+  session.membership.is_static = options.instance_id.has_value();
+  session.instance_id = options.instance_id;
   session.membership.backoff = [](int attempt) { return backoff(attempt); };
   session.topics_check_interval = options.topics_check_interval;
   return session;
@@ -48,6 +51,7 @@ struct Outstanding {
 struct GroupConsumer::Impl {
   ClusterClient& client;
   const GroupConsumerOptions options;
+  const bool cooperative;
   Consumer consumer;
   GroupSession session;
 
@@ -58,25 +62,27 @@ struct GroupConsumer::Impl {
   std::map<TopicPartition, Position> assigned;
   GenerationId generation{kNoGenerationId};
   std::uint64_t assignment = 0;  // the session's number of it; 0: none is held
+  std::uint64_t holding = 0;     // likewise
   std::optional<Outstanding> committing;  // at the interval
   MonoTime commit_at{};
   std::optional<MonoTime> starts_wanted_since;  // offsets to start from are looked for in vain
   bool closed = false;
 
   Impl(ClusterClient& client_in, GroupConsumerOptions options_in)
-      : client(client_in), options(std::move(options_in)), consumer(client, fetch_options(options)),
-        session(client, session_options(options)) {}
+      : client(client_in), options(std::move(options_in)), cooperative(all_cooperative(options.assignors)),
+        consumer(client, fetch_options(options)), session(client, session_options(options)) {}
 
   void report(const Error& error) const {
     if (options.fetch.on_trouble) options.fetch.on_trouble(error);
   }
   Result<> follow(const GroupSession::View& view, Duration patience);
   Result<> take(const GroupSession::View& view, Duration patience);
+  void revoke(const std::vector<TopicPartition>& partitions, bool commits);
   Result<std::map<TopicPartition, Position>> starts(const std::vector<TopicPartition>& partitions, Duration patience);
   void give_up();
   Result<> check_reachable(const GroupSession::View& view) const;
   std::map<TopicPartition, Offset> uncommitted() const;
-  void commit_at_interval();
+  void commit_at_interval(Phase phase);
   void note_committed(const std::map<TopicPartition, Offset>& offsets);
   Result<> commit_now(const std::map<TopicPartition, Offset>& offsets, MonoTime deadline);
 };
@@ -96,7 +102,7 @@ void GroupConsumer::Impl::note_committed(const std::map<TopicPartition, Offset>&
 }
 
 /// Does not wait; what fails is tried again at the next interval.
-void GroupConsumer::Impl::commit_at_interval() {
+void GroupConsumer::Impl::commit_at_interval(Phase phase) {
   if (options.commit_interval <= Duration::zero()) return;
   if (committing) {
     const auto result = committing->done->pop_until(now());
@@ -105,12 +111,12 @@ void GroupConsumer::Impl::commit_at_interval() {
     else report(result->error());
     committing.reset();
   }
-  if (now() < commit_at) return;
+  if (now() < commit_at || phase == Phase::kJoining) return;
   commit_at = now() + options.commit_interval;
   auto offsets = uncommitted();
   if (offsets.empty()) return;
   committing.emplace(Outstanding{std::move(offsets)});
-  session.commit({committing->offsets.begin(), committing->offsets.end()}, generation,
+  session.commit({committing->offsets.begin(), committing->offsets.end()}, holding,
                  [done = committing->done](Result<> result) { done->push(std::move(result)); });
 }
 
@@ -122,7 +128,7 @@ Result<> GroupConsumer::Impl::commit_now(const std::map<TopicPartition, Offset>&
   committing.reset();
   for (int attempt = 0;; ++attempt) {
     const auto done = std::make_shared<Completions<Result<>>>();
-    session.commit({offsets.begin(), offsets.end()}, generation,
+    session.commit({offsets.begin(), offsets.end()}, holding,
                    [done](Result<> result) { done->push(std::move(result)); });
     auto result = done->pop_until(deadline);
     if (!result) return fail(Errc::kTimeout, fmt::format("commit of group {}: no answer", options.group));
@@ -140,30 +146,46 @@ Result<> GroupConsumer::Impl::commit_now(const std::map<TopicPartition, Offset>&
 // ---- Partitions come and go ------------------------------------------------------------------------
 
 void GroupConsumer::Impl::give_up() {
-  assignment = 0;
+  assignment = holding = 0;
+  generation = kNoGenerationId;
   committing.reset();
   starts_wanted_since.reset();
   for (const auto& [partition, position] : assigned) consumer.unassign(partition);
   assigned.clear();
 }
 
+/// They are the caller's no more. `commits`: they are this member's still, not lost.
+void GroupConsumer::Impl::revoke(const std::vector<TopicPartition>& partitions, bool commits) {
+  if (partitions.empty()) return;
+  if (options.on_revoked) options.on_revoked(partitions);
+  if (commits) {
+    auto offsets = uncommitted();
+    std::erase_if(offsets, [&](const auto& one) { return std::ranges::find(partitions, one.first) == partitions.end(); });
+    const auto committed = commit_now(offsets, deadline_in(kCommitBeforeRejoin));
+    if (!committed) report(committed.error());
+  }
+  for (const auto& partition : partitions) {
+    consumer.unassign(partition);
+    assigned.erase(partition);
+  }
+}
+
 /// What the group wants of this member, as far as it concerns the consumer.
 Result<> GroupConsumer::Impl::follow(const GroupSession::View& view, Duration patience) {
-  const bool lost = assignment != 0 && (view.assignment != assignment || view.generation != generation);
-  const bool revoked = view.phase == Phase::kRevoking;
-  if (assignment != 0 && (lost || revoked || view.phase == Phase::kOutside || view.phase == Phase::kFailed)) {
+  const bool lost = holding != 0 && view.holding != holding;
+  const bool revoking = view.phase == Phase::kRevoking;
+  if (lost || revoking) {
     std::vector<TopicPartition> partitions;
-    for (const auto& [partition, position] : assigned) partitions.push_back(partition);
-    if (options.on_revoked && !partitions.empty()) options.on_revoked(partitions);
-    if (revoked && !lost) {
-      const auto committed = commit_now(uncommitted(), deadline_in(kCommitBeforeRejoin));
-      if (!committed) report(committed.error());
-    }
-    give_up();
+    for (const auto& [partition, position] : assigned)
+      if (lost || std::ranges::find(view.kept, partition) == view.kept.end()) partitions.push_back(partition);
+    revoke(partitions, !lost);
+    if (lost || !cooperative) give_up();
   }
   if (view.phase == Phase::kFailed) return tl::unexpected<Error>(*view.failure);
-  if (view.phase == Phase::kOutside || revoked) session.consent();
-  if (view.phase == Phase::kStable && assignment == 0) return take(view, patience);
+  if (view.phase == Phase::kOutside || revoking) session.consent(view.assignment);
+  // Cooperative: what is given to it does not wait for others to have what it gave up.
+  const bool gives = view.phase == Phase::kStable || (revoking && cooperative);
+  if (gives && assignment != view.assignment) return take(view, patience);
   return check_reachable(view);
 }
 
@@ -175,7 +197,10 @@ Result<> GroupConsumer::Impl::check_reachable(const GroupSession::View& view) co
 }
 
 Result<> GroupConsumer::Impl::take(const GroupSession::View& view, Duration patience) {
-  auto found = starts(view.partitions, patience);
+  std::vector<TopicPartition> added;
+  for (const auto& partition : view.partitions)
+    if (!assigned.contains(partition)) added.push_back(partition);
+  auto found = starts(added, patience);
   if (!found) {
     const bool passes = found.error().code == Errc::kUnavailable || found.error().code == Errc::kTimeout;
     if (!passes) return tl::unexpected<Error>(found.error());
@@ -186,12 +211,13 @@ Result<> GroupConsumer::Impl::take(const GroupSession::View& view, Duration pati
     return {};
   }
   starts_wanted_since.reset();
-  assigned = *std::move(found);
-  for (const auto& [partition, position] : assigned) consumer.assign(partition, position.done);
+  for (const auto& [partition, position] : *found) consumer.assign(partition, position.done);
+  assigned.merge(*found);
+  if (holding == 0) commit_at = now() + options.commit_interval;
   assignment = view.assignment;
+  holding = view.holding;
   generation = view.generation;
-  commit_at = now() + options.commit_interval;
-  if (options.on_assigned && !view.partitions.empty()) options.on_assigned(view.partitions);
+  if (options.on_assigned && !added.empty()) options.on_assigned(added);
   return {};
 }
 
@@ -221,12 +247,14 @@ Result<std::unique_ptr<GroupConsumer>> GroupConsumer::create(ClusterClient& clie
   if (options.group.empty()) return fail(Errc::kInvalidArgument, "a consumer group needs a name");
   if (options.topics.empty())
     return fail(Errc::kInvalidArgument, fmt::format("group {} has no topic to read", options.group));
+  if (options.instance_id && options.instance_id->empty())
+    return fail(Errc::kInvalidArgument, fmt::format("group {}: an instance id is not empty", options.group));
   if (options.assignors.empty())
     return fail(Errc::kInvalidArgument, fmt::format("group {} has no assignor", options.group));
   for (const auto& assignor : options.assignors)
     if (!is_assignor(assignor))
-      return fail(Errc::kInvalidArgument,
-                  fmt::format("\"{}\" is no assignor; there are range and roundrobin", assignor));
+      return fail(Errc::kInvalidArgument, fmt::format("\"{}\" is no assignor; there are {}, {} and {}", assignor, kRange,
+                                                      kRoundRobin, kCooperativeSticky));
   return std::unique_ptr<GroupConsumer>(new GroupConsumer(std::make_unique<Impl>(client, std::move(options))));
 }
 
@@ -252,7 +280,7 @@ Result<std::vector<ConsumedBatch>> GroupConsumer::poll(Duration timeout) {
     if (impl_->assigned.empty()) {
       (void)impl_->session.wait_for_change(view.change, std::min(deadline, deadline_in(kNoticeRebalances)));
     } else {
-      impl_->commit_at_interval();
+      impl_->commit_at_interval(view.phase);
       const auto left = std::clamp<Duration>(deadline - now(), Duration::zero(), kNoticeRebalances);
       ASSIGN_OR_RETURN(auto batches, impl_->consumer.poll(left));
       if (!batches.empty()) return batches;
@@ -286,6 +314,8 @@ std::vector<TopicPartition> GroupConsumer::assignment() const {
   for (const auto& [partition, position] : impl_->assigned) partitions.push_back(partition);
   return partitions;
 }
+
+GenerationId GroupConsumer::generation() const { return impl_->generation; }
 
 Offset GroupConsumer::position(const TopicPartition& partition) const { return impl_->consumer.position(partition); }
 

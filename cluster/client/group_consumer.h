@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,15 @@ namespace tributary {
 struct GroupConsumerOptions {
   std::string group;
   std::vector<std::string> topics;  // one that there is not is read once there is
-  /// "range", "roundrobin": the group takes one that all its members know, by their preference.
-  std::vector<std::string> assignors{"range", "roundrobin"};
+  /// "range", "roundrobin", "cooperative-sticky": the group takes one that all its members know, by their preference.
+  /// Rebalances are cooperative if each of these is of that kind, else eager, as in Kafka's Java client, which has the same
+  /// default: it takes range, and allows an upgrade one member at a time. Once all members have it, restart them one by
+  /// one with cooperative-sticky alone; those who have both meanwhile share their partitions out by it, eagerly.
+  std::vector<std::string> assignors{"range", "cooperative-sticky"};
+  /// Makes it a static member (KIP-345, `group.instance.id`): close() does not leave the group, and whoever comes with the
+  /// same id within the session timeout gets the partitions that it had, without a rebalance. One at a time: who comes
+  /// later with the same id shuts out who was there.
+  std::optional<std::string> instance_id;
   /// Where to begin if the group has committed nothing for a partition, or an offset that is not in the log (any more).
   OnOutOfRange start = OnOutOfRange::kLatest;
   Duration session_timeout = std::chrono::seconds(45);  // without heartbeats; then others get the partitions
@@ -27,13 +35,15 @@ struct GroupConsumerOptions {
   /// `on_out_of_range` is `start`'s. `unavailable_max` holds for the group's coordinator too. `on_trouble` is told of the
   /// group's troubles as well.
   ConsumerOptions fetch;
-  /// Within poll() and close(): what was got, and what was given up (or lost; then it may be others' already). A caller
-  /// that keeps state for each partition stores it in on_revoked: the offsets are committed after it.
+  /// Within poll() and close(): what was got, and what was given up (or lost; then it may be others' already). Eagerly
+  /// that is all each time, cooperatively only what comes and goes. A caller that keeps state for each partition stores it
+  /// in on_revoked: the offsets are committed after it.
   std::function<void(const std::vector<TopicPartition>&)> on_assigned;
   std::function<void(const std::vector<TopicPartition>&)> on_revoked;
 };
 
-/// Kafka's consumer protocol (eager rebalances), so its group may have members of Java, librdkafka and others.
+/// Kafka's consumer protocol, eager or cooperative (KIP-429: what does not move is read on in a rebalance), so its group
+/// may have members of Java, librdkafka and others.
 ///
 /// Delivery is at least once: what poll() gave is committed when the caller asks for more (at the next interval, and
 /// before partitions are given up), or says commit(). After a crash, or when partitions were lost because the session
@@ -53,12 +63,13 @@ class GroupConsumer {
   /// each partition; none if none came in `timeout`. Call it again and again.
   /// Errors: as Consumer::poll; kUnavailable also if there was no coordinator for `fetch.unavailable_max`; what the
   /// coordinator refuses for good (kInvalidArgument with Kafka's name: another protocol, a session timeout out of
-  /// range). After the latter every poll gives the same error, after others it may be called again.
+  /// range; kFenced: another came with this instance_id, FENCED_INSTANCE_ID). After the latter every poll gives the same
+  /// error, after others it may be called again.
   [[nodiscard]] Result<std::vector<ConsumedBatch>> poll(Duration timeout);
 
   /// Commits all that poll() has given: the caller is done with it. Returns when it is durable.
-  /// kFenced: partitions have gone to others meanwhile, who may read the same again; poll() tells which. kUnavailable,
-  /// kTimeout: it may have been committed or not.
+  /// In a cooperative rebalance that is when it is over. kFenced: partitions have gone to others meanwhile, who may read
+  /// the same again; poll() tells which. kUnavailable, kTimeout: it may have been committed or not.
   [[nodiscard]] Result<> commit(Duration timeout);
   /// Commits these offsets (of the next record to read) of partitions that are assigned, in place of those. Until the
   /// caller polls again nothing else is committed.
@@ -68,11 +79,13 @@ class GroupConsumer {
   [[nodiscard]] bool joined() const;
   /// What it reads at present; changes in poll() and close() only.
   [[nodiscard]] std::vector<TopicPartition> assignment() const;
+  /// In which it was given them; none if it has not joined. A rebalance has another one.
+  [[nodiscard]] GenerationId generation() const;
   /// Of the next record that poll will deliver; the partition must be assigned.
   [[nodiscard]] Offset position(const TopicPartition& partition) const;
 
-  /// Leaves the group, so that others go on at once. What poll() gave last is not committed (say commit() before), what
-  /// it gave earlier is. Nothing else may be called afterwards.
+  /// Leaves the group, so that others go on at once; a static member's place is kept instead. What poll() gave last is
+  /// not committed (say commit() before), what it gave earlier is. Nothing else may be called afterwards.
   void close(Duration timeout);
 
  private:

@@ -26,7 +26,7 @@ std::int32_t milliseconds(Duration duration) {
 
 bool same(const GroupSession::View& a, const GroupSession::View& b) {
   return a.phase == b.phase && a.assignment == b.assignment && a.generation == b.generation &&
-         a.unreachable_since == b.unreachable_since;
+         a.holding == b.holding && a.unreachable_since == b.unreachable_since;
 }
 
 }  // namespace
@@ -57,8 +57,8 @@ std::vector<Error> GroupSession::take_troubles() {
   return std::exchange(troubles_, {});
 }
 
-void GroupSession::consent() {
-  post([this] { membership_.consent(); });
+void GroupSession::consent(std::uint64_t assignment) {
+  post([this, assignment] { membership_.consent(assignment); });
 }
 void GroupSession::consumer_away() {
   post([this, since = now()] { membership_.consumer_away(since); });
@@ -67,9 +67,9 @@ void GroupSession::consumer_back() {
   post([this] { membership_.consumer_back(); });
 }
 
-void GroupSession::commit(Offsets offsets, GenerationId generation, Committed done) {
-  post([this, offsets = std::move(offsets), generation, done = std::move(done)] {
-    send_commit(offsets, generation, done);
+void GroupSession::commit(Offsets offsets, std::uint64_t holding, Committed done) {
+  post([this, offsets = std::move(offsets), holding, done = std::move(done)] {
+    send_commit(offsets, holding, done);
   });
 }
 
@@ -94,8 +94,9 @@ void GroupSession::run() {
 }
 
 void GroupSession::publish() {
-  View fresh{membership_.phase(), membership_.assignment(), membership_.partitions(), membership_.generation(),
-             membership_.member_id(), membership_.failure(), membership_.unreachable_since(), 0};
+  View fresh{membership_.phase(), membership_.assignment(), membership_.holding(), membership_.partitions(),
+             membership_.kept(), membership_.generation(), membership_.member_id(), membership_.failure(),
+             membership_.unreachable_since(), 0};
   auto trouble = membership_.take_trouble();
   const std::lock_guard lock(mutex_);
   if (trouble && troubles_.size() < kTroublesMax) troubles_.push_back(*std::move(trouble));
@@ -148,20 +149,24 @@ void GroupSession::ask(const Step& step, const Request& request, Duration patien
 }
 
 void GroupSession::join(const Step& step) {
-  const auto metadata = encode(Subscription{options_.topics, {}});
+  const Subscription subscription{options_.topics, membership_.held(), membership_.held_generation()};
+  std::vector<Bytes> metadata;  // the request points into it
+  for (const auto& assignor : options_.assignors) metadata.push_back(encode(subscription, assignor));
   JoinGroupRequest request;
   request.group_id = options_.group;
   request.session_timeout_ms = milliseconds(options_.membership.session_timeout);
   request.rebalance_timeout_ms = milliseconds(options_.membership.absence_max);
   request.member_id = membership_.member_id();
+  request.group_instance_id = options_.instance_id;
   request.protocol_type = kConsumerProtocol;
-  for (const auto& assignor : options_.assignors) request.protocols.push_back({assignor, metadata});
+  for (std::size_t i = 0; i < metadata.size(); ++i) request.protocols.push_back({options_.assignors[i], metadata[i]});
   // The others may take that long until they join too.
   const auto patience = options_.membership.absence_max + client_.options().request_timeout;
   ask(step, request, patience, [this, step](const JoinGroupResponse& response) {
     Membership::Joined joined{response.error_code, response.member_id, response.generation_id,
-                              response.protocol_name.value_or(""), response.leader, {}};
-    for (const auto& member : response.members) joined.members[member.member_id] = to_bytes(member.metadata);
+                              response.protocol_name.value_or(""), response.leader, {}, response.skip_assignment};
+    for (const auto& member : response.members)
+      joined.members[member.member_id] = {to_bytes(member.metadata), member.group_instance_id};
     membership_.joined(now(), step.id, std::move(joined));
   });
 }
@@ -169,13 +174,14 @@ void GroupSession::join(const Step& step) {
 void GroupSession::assign(const Step& step) {
   std::vector<SubscribedMember> members;
   std::set<std::string> topics;
-  for (const auto& [member, metadata] : membership_.members()) {
-    auto subscription = decode_subscription(metadata);
+  for (const auto& [member, told] : membership_.members()) {
+    auto subscription = decode_subscription(told.metadata);
     if (!subscription)
       return membership_.fail_with({Errc::kCorrupt, fmt::format("group {}, member {}: {}", options_.group, member,
                                                                 subscription.error().message)});
     topics.insert(subscription->topics.begin(), subscription->topics.end());
-    members.push_back({member, std::move(subscription->topics)});
+    members.push_back({member, std::move(subscription->topics), told.instance_id, std::move(subscription->owned),
+                       subscription->generation});
   }
   if (!is_assignor(membership_.assignor()))
     return membership_.fail_with({Errc::kUnsupported, fmt::format("group {}: its assignor is \"{}\"", options_.group,
@@ -186,6 +192,7 @@ void GroupSession::assign(const Step& step) {
   shared_out_ = *std::move(counts);
   check_topics_at_ = now() + options_.topics_check_interval;
   std::map<std::string, Bytes> assignments;
+  if (membership_.skip_assignment()) return membership_.assigned(step.id, {});
   for (const auto& [member, partitions] : assign_partitions(membership_.assignor(), members, shared_out_))
     assignments[member] = encode_assignment(partitions);
   membership_.assigned(step.id, std::move(assignments));
@@ -221,6 +228,7 @@ void GroupSession::sync(const Step& step) {
   request.group_id = options_.group;
   request.generation_id = membership_.generation();
   request.member_id = membership_.member_id();
+  request.group_instance_id = options_.instance_id;
   request.protocol_type = kConsumerProtocol;
   request.protocol_name = membership_.assignor();
   for (const auto& [member, assignment] : membership_.assignments())
@@ -239,6 +247,7 @@ void GroupSession::heartbeat(const Step& step) {
   request.group_id = options_.group;
   request.generation_id = membership_.generation();
   request.member_id = membership_.member_id();
+  request.group_instance_id = options_.instance_id;
   const auto patience = std::min(client_.options().request_timeout, options_.membership.session_timeout / 2);
   ask(step, request, patience, [this, step](const HeartbeatResponse& response) {
     membership_.heartbeat_answered(now(), step.id, response.error_code);
@@ -285,6 +294,7 @@ Result<> commit_result(const std::string& group, const OffsetCommitResponse& res
     case ErrorCode::kNone: return {};
     case ErrorCode::kUnknownMemberId:
     case ErrorCode::kIllegalGeneration:
+    case ErrorCode::kFencedInstanceId:
     case ErrorCode::kRebalanceInProgress: return fail(Errc::kFenced, fmt::format("{}: {}", what, error));
     default: return fail_code(what, error);
   }
@@ -292,37 +302,49 @@ Result<> commit_result(const std::string& group, const OffsetCommitResponse& res
 
 }  // namespace
 
-void GroupSession::send_commit(const Offsets& offsets, GenerationId generation, Committed done) {
-  const auto phase = membership_.phase();
-  const bool member = phase == Membership::Phase::kStable || phase == Membership::Phase::kRevoking;
+void GroupSession::send_commit(const Offsets& offsets, std::uint64_t holding, Committed done) {
   const auto refuse = [&](Errc code, std::string_view why) {
     done(fail(code, fmt::format("commit of group {}: {}", options_.group, why)));
   };
-  if (!member || generation != membership_.generation())
+  if (holding == 0 || holding != membership_.holding())
     return refuse(Errc::kFenced, "its partitions were given to others");
+  // Whether the coordinator would take it depends on how far it is, and on how far it is when this arrives.
+  if (membership_.phase() == Membership::Phase::kJoining) return refuse(Errc::kUnavailable, "the group rebalances");
   if (!coordinator_ || membership_.unreachable_since())
     return refuse(Errc::kUnavailable, "its coordinator is not known at present");
   auto request = commit_request(offsets);
   request.group_id = options_.group;
+  const auto generation = membership_.generation();
   request.generation_id = generation;
   request.member_id = membership_.member_id();
+  request.group_instance_id = options_.instance_id;
   const auto timeout = client_.options().request_timeout;
   const auto version =
       coordinator_->negotiate(OffsetCommitRequest::api, OffsetCommitRequest::valid, deadline_in(timeout));
   if (!version) return done(tl::unexpected<Error>(version.error()));
-  const auto answered = [this, generation, done, version = *version](const Result<SharedBytes>& frame) {
+  const auto answered = [this, generation, holding, done, version = *version](const Result<SharedBytes>& frame) {
     if (!frame) return done(tl::unexpected<Error>(frame.error()));
     if (!coordinator_) return done(fail(Errc::kUnavailable, "the coordinator has changed"));
     const auto answer = coordinator_->decode<OffsetCommitResponse>(*frame, version);
     if (!answer) return done(tl::unexpected<Error>(answer.error()));
-    membership_.committed(now(), generation, first_error(answer->response).first);
-    done(commit_result(options_.group, answer->response));
+    commit_answered(answer->response, generation, holding, done);
   };
   const auto sent =
       coordinator_->send(request, *version, timeout, [events = events_, answered](Result<SharedBytes> frame) {
         events->push([answered, frame = std::move(frame)] { answered(frame); });
       });
   if (!sent) done(sent);
+}
+
+void GroupSession::commit_answered(const OffsetCommitResponse& response, GenerationId generation, std::uint64_t holding,
+                                   const Committed& done) {
+  const auto error = first_error(response).first;
+  membership_.committed(now(), generation, error);
+  // Cooperative: a rebalance that has begun meanwhile takes nothing that is held.
+  const bool rebalanced = error == ErrorCode::kIllegalGeneration || error == ErrorCode::kRebalanceInProgress;
+  if (rebalanced && options_.membership.cooperative && membership_.holding() == holding)
+    return done(fail(Errc::kUnavailable, fmt::format("commit of group {}: the group rebalances", options_.group)));
+  done(commit_result(options_.group, response));
 }
 
 }  // namespace tributary

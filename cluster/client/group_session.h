@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,10 +17,13 @@
 
 namespace tributary {
 
+struct OffsetCommitResponse;
+
 struct GroupSessionOptions {
   std::string group;
   std::vector<std::string> topics;
-  std::vector<std::string> assignors;  // best first
+  std::vector<std::string> assignors;  // best first; membership.cooperative fits them (all_cooperative)
+  std::optional<std::string> instance_id;  // KIP-345; membership.is_static fits it
   Membership::Options membership;
   Duration topics_check_interval = std::chrono::seconds(30);  // by the leader, for other partitions
 };
@@ -36,7 +40,9 @@ class GroupSession {
   struct View {
     Membership::Phase phase = Membership::Phase::kOutside;
     std::uint64_t assignment = 0;
+    std::uint64_t holding = 0;
     std::vector<TopicPartition> partitions;
+    std::vector<TopicPartition> kept;  // of those, if the phase is kRevoking
     GenerationId generation{kNoGenerationId};
     std::string member_id;
     std::optional<Error> failure;
@@ -49,15 +55,17 @@ class GroupSession {
   /// What went wrong and is tried again, since the last call.
   [[nodiscard]] std::vector<Error> take_troubles();
 
-  void consent();
+  /// See Membership::consent.
+  void consent(std::uint64_t assignment);
   void consumer_away();
   void consumer_back();
 
   using Offsets = std::vector<std::pair<TopicPartition, Offset>>;
   using Committed = std::function<void(Result<>)>;
-  /// One attempt. `done` is called once, on some thread: kFenced once the group has gone on to another generation,
-  /// kUnavailable and kTimeout if it is worth another; what was asked may then have been done.
-  void commit(Offsets offsets, GenerationId generation, Committed done);
+  /// One attempt, of what was got under `holding`. `done` is called once, on some thread: kFenced once that is lost,
+  /// kUnavailable (also while the group rebalances) and kTimeout if it is worth another; what was asked may then have
+  /// been done.
+  void commit(Offsets offsets, std::uint64_t holding, Committed done);
 
   /// Tells the coordinator, so that others get the partitions at once. Waits for its answer until the deadline.
   void leave(MonoTime deadline);
@@ -75,7 +83,9 @@ class GroupSession {
   void sync(const Step& step);
   void heartbeat(const Step& step);
   void send_leave(const Step& step);
-  void send_commit(const Offsets& offsets, GenerationId generation, Committed done);
+  void send_commit(const Offsets& offsets, std::uint64_t holding, Committed done);
+  void commit_answered(const OffsetCommitResponse& response, GenerationId generation, std::uint64_t holding,
+                       const Committed& done);
   void check_topics();
   [[nodiscard]] Result<std::map<std::string, std::int32_t>> count_partitions(const std::vector<std::string>& topics);
   void publish();

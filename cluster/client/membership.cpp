@@ -1,6 +1,7 @@
 #include "cluster/client/membership.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "common/base/check.h"
 
@@ -8,7 +9,8 @@ namespace tributary {
 
 namespace {
 Error trouble_of(std::string_view what, ErrorCode code) {
-  return {retriable(code) ? Errc::kUnavailable : Errc::kInvalidArgument, fmt::format("{}: {}", what, code)};
+  const auto final = code == ErrorCode::kFencedInstanceId ? Errc::kFenced : Errc::kInvalidArgument;
+  return {retriable(code) ? Errc::kUnavailable : final, fmt::format("{}: {}", what, code)};
 }
 }  // namespace
 
@@ -22,10 +24,10 @@ Membership::Step Membership::ask(Step::Kind kind) {
 
 std::optional<Membership::Step> Membership::next(MonoTime now) {
   if (state_ == State::kFailed || state_ == State::kLeft) return std::nullopt;
-  if (state_ == State::kStable && now - heard_at_ >= options_.session_timeout)
+  if (session_is_over(now))
     lose_partitions(true, {Errc::kTimeout, "the coordinator was not reached within the session timeout"});
   if (absent_too_long(now)) {
-    leaving_member_ = member_id_;
+    if (!options_.is_static) leaving_member_ = member_id_;
     lose_partitions(false, {Errc::kTimeout, "the consumer did not ask for more in time: its partitions go to others"});
   }
   if (!asked_ && now >= retry_at_)
@@ -51,14 +53,14 @@ std::optional<Membership::Step::Kind> Membership::wanted() const {
 MonoTime Membership::wake_at() const {
   auto at = MonoTime::max();
   if (!asked_ && wanted()) at = std::min(at, retry_at_);
-  if (state_ != State::kStable) return at;
-  if (coordinator_known_ && !heartbeat_) at = std::min(at, heartbeat_at_);
+  if (state_ == State::kStable && coordinator_known_ && !heartbeat_) at = std::min(at, heartbeat_at_);
+  if (holding_ == 0) return at;
   if (away_since_) at = std::min(at, *away_since_ + options_.absence_max);
-  return std::min(at, heard_at_ + options_.session_timeout);
+  return waits_for_group() ? at : std::min(at, heard_at_ + options_.session_timeout);
 }
 
 bool Membership::absent_too_long(MonoTime now) const {
-  return state_ == State::kStable && away_since_ && now - *away_since_ >= options_.absence_max;
+  return holding_ != 0 && away_since_ && now - *away_since_ >= options_.absence_max;
 }
 
 bool Membership::is_answer(std::uint64_t id) {
@@ -87,8 +89,8 @@ void Membership::lose_coordinator(MonoTime now, Error trouble) {
 void Membership::join_again(bool with_member_id) {
   if (!with_member_id) member_id_.clear();
   generation_ = kNoGenerationId;
-  leader_ = rebalancing_ = false;
-  partitions_.clear();
+  leader_ = rebalancing_ = skip_assignment_ = false;
+  if (!options_.cooperative) drop_partitions();
   members_.clear();
   assignments_.clear();
   asked_.reset();
@@ -96,15 +98,23 @@ void Membership::join_again(bool with_member_id) {
   state_ = State::kJoining;
 }
 
+void Membership::drop_partitions() {
+  partitions_.clear();
+  held_.clear();
+  held_generation_ = kNoGenerationId;
+  holding_ = 0;
+}
+
 /// Others may have them from now on, so there is nothing more to commit; the consumer still thinks that they are its.
 void Membership::lose_partitions(bool with_member_id, Error trouble) {
   join_again(with_member_id);
+  drop_partitions();
   state_ = State::kOutside;
   trouble_ = std::move(trouble);
 }
 
 bool Membership::handle(MonoTime now, std::string_view what, ErrorCode error) {
-  const bool held = state_ == State::kStable;
+  const bool held = holding_ != 0;
   switch (error) {
     case ErrorCode::kNotCoordinator:
     case ErrorCode::kCoordinatorNotAvailable:
@@ -122,8 +132,8 @@ bool Membership::handle(MonoTime now, std::string_view what, ErrorCode error) {
       return true;
     }
     case ErrorCode::kRebalanceInProgress:
-      if (held) {
-        rebalancing_ = true;
+      if (state_ == State::kStable) {
+        rejoin();
       } else {
         join_again(true);
         retry_later(now, trouble_of(what, error));
@@ -141,12 +151,13 @@ void Membership::fail_with(Error error) {
   state_ = State::kFailed;
   asked_.reset();
   heartbeat_.reset();
-  partitions_.clear();
+  drop_partitions();
 }
 
 void Membership::failed_to_ask(MonoTime now, std::uint64_t id, Error error) {
   const bool current = asked_ == id || heartbeat_ == id;
   if (!current) return;
+  if (waits_for_group() && asked_ == id) heard_at_ = now;  // its session began again when it waited no more
   const bool passes = error.code == Errc::kUnavailable || error.code == Errc::kTimeout || error.code == Errc::kNoSpace ||
                       error.code == Errc::kCorrupt;
   if (state_ == State::kLeaving) state_ = State::kLeft;  // the session's timeout does the rest
@@ -185,6 +196,8 @@ void Membership::joined(MonoTime now, std::uint64_t id, Joined answer) {
   assignor_ = std::move(answer.assignor);
   leader_ = answer.leader == member_id_;
   members_ = std::move(answer.members);
+  skip_assignment_ = answer.skip_assignment;
+  heard_at_ = now;  // not when this was asked: it may have waited long for the others
   state_ = leader_ ? State::kAssigning : State::kSyncing;
 }
 
@@ -203,6 +216,11 @@ void Membership::synced(MonoTime now, std::uint64_t id, ErrorCode error, std::ve
   heard();
   state_ = State::kStable;
   partitions_ = std::move(partitions);
+  std::vector<TopicPartition> held;
+  std::ranges::set_union(held_, partitions_, std::back_inserter(held));
+  held_ = std::move(held);
+  held_generation_ = generation_;
+  if (holding_ == 0) holding_ = ++last_holding_;
   ++assignment_;
   members_.clear();
   assignments_.clear();
@@ -223,6 +241,7 @@ void Membership::heartbeat_answered(MonoTime now, std::uint64_t id, ErrorCode er
 }
 
 void Membership::committed(MonoTime now, GenerationId generation, ErrorCode error) {
+  if (error == ErrorCode::kFencedInstanceId && holding_ != 0) return fail_with(trouble_of("commit", error));
   if (state_ != State::kStable || generation != generation_ || error == ErrorCode::kNone) return;
   (void)handle(now, "commit", error);  // others are the commit's own
 }
@@ -235,9 +254,10 @@ void Membership::left(std::uint64_t id) {
 
 // ---- Wishes ----------------------------------------------------------------------------------------
 
-void Membership::consent() {
-  const bool waits = state_ == State::kOutside || (state_ == State::kStable && rebalancing_);
+void Membership::consent(std::uint64_t assignment) {
+  const bool waits = state_ == State::kOutside || (state_ == State::kStable && revokes() && assignment == assignment_);
   if (!waits) return;
+  held_ = partitions_;
   // A leave on its way (the consumer was away) is another member's, and need not be waited for.
   const auto leaving = asked_;
   join_again(true);
@@ -245,23 +265,29 @@ void Membership::consent() {
 }
 
 void Membership::rejoin() {
-  if (state_ == State::kStable) rebalancing_ = true;
+  if (state_ != State::kStable) return;
+  if (options_.cooperative) join_again(true);
+  else rebalancing_ = true;
 }
 
 void Membership::leave() {
   if (state_ == State::kLeft || state_ == State::kLeaving) return;
   const bool was_member = !member_id_.empty() && state_ != State::kFailed;
-  if (was_member) leaving_member_ = member_id_;
+  if (was_member && !options_.is_static) leaving_member_ = member_id_;
   asked_.reset();
   heartbeat_.reset();
   retry_at_ = MonoTime{};
   state_ = leaving_member_.empty() || !coordinator_known_ ? State::kLeft : State::kLeaving;
 }
 
+std::vector<TopicPartition> Membership::kept() const {
+  return options_.cooperative ? partitions_ : std::vector<TopicPartition>{};
+}
+
 Membership::Phase Membership::phase() const {
   switch (state_) {
     case State::kOutside: return Phase::kOutside;
-    case State::kStable: return rebalancing_ ? Phase::kRevoking : Phase::kStable;
+    case State::kStable: return revokes() ? Phase::kRevoking : Phase::kStable;
     case State::kFailed: return Phase::kFailed;
     case State::kLeaving: return Phase::kLeaving;
     case State::kLeft: return Phase::kLeft;

@@ -22,7 +22,7 @@ enum class Errc {
   kLocked,            // another owns it: a process the folder, its members the group
   kTimeout,
   kUnavailable,       // not connected, offline, shutting down: try again later
-  kFenced,            // an older producer epoch
+  kFenced,            // an older producer epoch; a group member whose place another has
   kOutOfOrderSequence,
   kDuplicateSequence,
   kInvalidTimestamp,  // a record's time is not one that its topic takes

@@ -38,7 +38,7 @@ class SharedGroup : public testing::TestWithParam<Endpoint::Kind> {
   }
   [[nodiscard]] std::string address() const { return fmt::format("127.0.0.1:{}", broker_.kafka_port()); }
 
-  std::unique_ptr<GroupConsumer> start_native() {
+  GroupConsumerOptions native_options() {
     GroupConsumerOptions options;
     options.group = "g";
     options.topics = {kTopic};
@@ -46,11 +46,25 @@ class SharedGroup : public testing::TestWithParam<Endpoint::Kind> {
     options.heartbeat_interval = 200ms;
     options.commit_interval = 100ms;
     options.fetch.fetch_wait = 50ms;
+    return options;
+  }
+  std::unique_ptr<GroupConsumer> start_native() { return GroupConsumer::create(*client_, native_options()).value(); }
+  std::unique_ptr<GroupConsumer> start_cooperative() {
+    auto options = native_options();
+    options.assignors = {"cooperative-sticky"};
+    options.on_assigned = [this](const auto& partitions) { came_ += partitions.size(); };
+    options.on_revoked = [this](const auto& partitions) { went_ += partitions.size(); };
     return GroupConsumer::create(*client_, options).value();
   }
-  Process start_kcat() {
+  std::unique_ptr<GroupConsumer> start_static(const std::string& instance_id) {
+    auto options = native_options();
+    options.instance_id = instance_id;
+    return GroupConsumer::create(*client_, options).value();
+  }
+  Process start_kcat(const std::string& assignor = "range,roundrobin") {
     return Process({.command = {"kcat", "-b", address(), "-G", "g", "-u", "-q", "-X", "auto.offset.reset=earliest", "-X",
-                                "heartbeat.interval.ms=200", "-X", "fetch.wait.max.ms=50", kTopic},
+                                "heartbeat.interval.ms=200", "-X", "fetch.wait.max.ms=50", "-X",
+                                "partition.assignment.strategy=" + assignor, kTopic},
                     .output_path = folder_ / "kcat", .error_path = folder_ / "kcat-errors"});
   }
   std::set<std::string> read_by_kcat() {
@@ -93,6 +107,8 @@ class SharedGroup : public testing::TestWithParam<Endpoint::Kind> {
     both.insert(read_.begin(), read_.end());
     return both == all_;
   }
+  /// Three members, each of which joins and leaves all the time.
+  void members_come_and_go(const std::vector<std::vector<std::string>>& assignors);
   std::int64_t lag() {
     std::int64_t committed = 0;
     const auto positions = committed_offsets(*client_, "g", deadline_in(10s)).value();
@@ -106,6 +122,7 @@ class SharedGroup : public testing::TestWithParam<Endpoint::Kind> {
   Decompressor decompressor_;
   std::set<std::string> all_, read_;
   int produced_ = 0;
+  std::size_t came_ = 0, went_ = 0;  // partitions, at the cooperative member
 };
 INSTANTIATE_TEST_SUITE_P(Transports, SharedGroup, testing::Values(Endpoint::Kind::kNng, Endpoint::Kind::kKafkaTcp),
                          [](const auto& kind) { return kind.param == Endpoint::Kind::kNng ? "Nng" : "KafkaTcp"; });
@@ -148,6 +165,107 @@ TEST_P(SharedGroup, ANativeMemberFollowsKcatAsTheLeaderAndTakesOver) {
   ASSERT_TRUE(poll_until(*consumer, [&] { return all_are_read(); }));
 }
 
+TEST_P(SharedGroup, ANativeLeaderGivesKcatTwoOfFourPartitionsCooperativelyAndReadsTheOthersOn) {
+  produce(200);
+  const auto consumer = start_cooperative();
+  ASSERT_TRUE(poll_until(*consumer, [&] { return all_are_read(); }));
+  auto kcat = start_kcat("cooperative-sticky");
+  ASSERT_TRUE(poll_until(*consumer, [&] { return consumer->assignment().size() == 2; }));
+  EXPECT_EQ(came_, 4u);
+  EXPECT_EQ(went_, 2u) << "the other two were never away";
+  produce(200);
+  ASSERT_TRUE(poll_until(*consumer, [&] { return all_are_read(); })) << read_whole_file(folder_ / "kcat-errors");
+  EXPECT_EQ(read_by_kcat().size(), 100u) << "what was committed before it came is not read again";
+  const auto group = describe_group(*client_, "g", deadline_in(10s)).value();
+  EXPECT_EQ(group.assignor, "cooperative-sticky");
+  ASSERT_EQ(group.members.size(), 2u);
+  for (const auto& member : group.members) EXPECT_EQ(member.assigned.size(), 2u) << member.client_id;
+
+  kcat.signal(SIGTERM);
+  ASSERT_TRUE(poll_until(*consumer, [&] { return consumer->assignment().size() == 4; }));
+  EXPECT_EQ(came_, 6u);
+  EXPECT_EQ(went_, 2u);
+  produce(100);
+  ASSERT_TRUE(poll_until(*consumer, [&] { return all_are_read() && lag() == 0; }));
+}
+
+TEST_P(SharedGroup, ANativeMemberFollowsKcatAsTheCooperativeLeaderAndTakesOver) {
+  produce(200);
+  auto kcat = start_kcat("cooperative-sticky");
+  ASSERT_TRUE(eventually(kDeadline, [&] { return read_by_kcat().size() == 200; })) << read_whole_file(folder_ / "kcat-errors");
+  const auto consumer = start_cooperative();
+  ASSERT_TRUE(poll_until(*consumer, [&] { return consumer->assignment().size() == 2; }));
+  produce(200);
+  ASSERT_TRUE(poll_until(*consumer, [&] { return all_are_read(); }));
+  kcat.signal(SIGTERM);
+  ASSERT_TRUE(poll_until(*consumer, [&] { return consumer->assignment().size() == 4; }));
+  EXPECT_EQ(went_, 0u);
+  produce(100);
+  ASSERT_TRUE(poll_until(*consumer, [&] { return all_are_read() && lag() == 0; }));
+}
+
+/// The rebalance cannot end while the second member, which has joined, is not there to give up anything: what the first
+/// keeps is read meanwhile.
+TEST_P(SharedGroup, WhatDoesNotMoveIsReadWhileOthersOweTheGroupAnAnswer) {
+  const auto first = start_cooperative();
+  ASSERT_TRUE(poll_until(*first, [&] { return first->assignment().size() == 4; }));
+  auto slow_options = native_options();
+  slow_options.assignors = {"range", "cooperative-sticky"};  // eager: the group waits until it has given up its partitions
+  const auto slow = GroupConsumer::create(*client_, slow_options).value();
+  ASSERT_TRUE(poll_until(*first, [&] {
+    EXPECT_TRUE(slow->poll(20ms));
+    return first->assignment().size() == 2 && slow->assignment().size() == 2;
+  }));
+  const auto kept = first->assignment();
+  const auto third = start_cooperative();
+  ASSERT_TRUE(poll_until(*first, [&] {
+    EXPECT_TRUE(third->poll(20ms));
+    const auto group = describe_group(*client_, "g", deadline_in(10s)).value();
+    return group.summary.state == "PreparingRebalance" && group.members.size() == 3;
+  }));
+  const auto before = read_.size();
+  produce(100);
+  ASSERT_TRUE(poll_until(*first, [&] { return read_.size() == before + 50; }));
+  EXPECT_EQ(first->assignment(), kept);
+  EXPECT_FALSE(third->joined());
+}
+
+TEST_P(SharedGroup, AStaticMemberThatComesBackReadsOnWithoutARebalance) {
+  produce(100);
+  auto first = start_static("place-1");
+  const auto second = start_static("place-2");
+  ASSERT_TRUE(poll_until(*first, [&] {
+    EXPECT_TRUE(second->poll(20ms));
+    return first->assignment().size() == 2 && second->assignment().size() == 2;
+  }));
+  const auto generation = second->generation();
+  const auto partitions = first->assignment();
+  for (int round = 0; round < 3; ++round) {
+    first->close(10s);
+    EXPECT_EQ(describe_group(*client_, "g", deadline_in(10s))->members.size(), 2u);
+    first = start_static("place-1");
+    ASSERT_TRUE(poll_until(*first, [&] { return first->joined(); }));
+    EXPECT_EQ(first->assignment(), partitions);
+    EXPECT_EQ(first->generation(), generation);
+  }
+  EXPECT_TRUE(second->poll(20ms));
+  EXPECT_EQ(second->generation(), generation);
+}
+
+TEST_P(SharedGroup, WhoComesWithTheSameInstanceIdShutsOutWhoWasThere) {
+  const auto first = start_static("place");
+  ASSERT_TRUE(poll_until(*first, [&] { return first->assignment().size() == 4; }));
+  const auto second = start_static("place");
+  ASSERT_TRUE(poll_until(*second, [&] { return second->assignment().size() == 4; }));
+  Result<std::vector<ConsumedBatch>> polled;
+  ASSERT_TRUE(eventually(kDeadline, [&] { return !(polled = first->poll(20ms)); }));
+  EXPECT_EQ(polled.error().code, Errc::kFenced) << polled.error().message;
+  EXPECT_TRUE(first->assignment().empty());
+  EXPECT_EQ(first->poll(20ms).error().code, Errc::kFenced);
+  produce(100);
+  ASSERT_TRUE(poll_until(*second, [&] { return all_are_read(); }));
+}
+
 TEST_P(SharedGroup, AKilledBrokerIsComeBackToAndNothingIsMissed) {
   produce(100);
   const auto consumer = start_native();
@@ -181,17 +299,19 @@ TEST_P(SharedGroup, AKilledConsumeHasCommittedNothingThatItDidNotPrint) {
   }
 }
 
-TEST_P(SharedGroup, MembersThatComeAndGoMissNothing) {
+void SharedGroup::members_come_and_go(const std::vector<std::vector<std::string>>& assignors) {
   const auto seed = seed_of_test();
   std::mutex mutex;
   std::set<std::string> read;  // under mutex, as all below
   int memberships = 0;
   std::atomic<bool> stop = false;
   const auto member = [&](std::uint64_t number) {
+    auto options = native_options();
+    options.assignors = assignors[number % assignors.size()];
     SeededRandom random(seed + number);
     Decompressor decompressor;
     while (!stop) {
-      const auto consumer = start_native();
+      const auto consumer = GroupConsumer::create(*client_, options).value();
       const auto until = deadline_in(std::chrono::milliseconds(200 + random.below(1500)));
       while (!stop && (system_clock().mono_now() < until || !consumer->joined())) {
         const auto batches = consumer->poll(20ms);
@@ -220,6 +340,12 @@ TEST_P(SharedGroup, MembersThatComeAndGoMissNothing) {
   stop = true;
   for (auto& thread : members) thread.join();
   EXPECT_EQ(read.size(), all_.size());
+}
+
+TEST_P(SharedGroup, MembersThatComeAndGoMissNothing) { members_come_and_go({{"range"}}); }
+TEST_P(SharedGroup, CooperativeMembersThatComeAndGoMissNothing) { members_come_and_go({{"cooperative-sticky"}}); }
+TEST_P(SharedGroup, EagerAndCooperativeMembersThatComeAndGoMissNothing) {
+  members_come_and_go({{"range", "cooperative-sticky"}, {"cooperative-sticky"}});
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // A group whose members are killed all the time: every record is delivered, and each rebalance ends in time.
-// The members are processes of this program, on librdkafka.
+// The members are processes of this program, on librdkafka or on the native client.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 #include <thread>
 #include <variant>
 
+#include "cluster/client/group_consumer.h"
 #include "cluster/groups/offset_records.h"
 #include "common/env/random.h"
 #include "common/protocol/messages/describe_groups.h"
@@ -66,6 +67,43 @@ int be_a_member(const char* address, const char* assignor, const char* path) {
     rd_kafka_message_destroy(message);
   }
 }
+
+/// The same on the native client.
+int be_a_native_member(const char* address, const char* assignor, const char* path) {
+  const int file = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  const auto client = ClusterClient::connect({.bootstrap = {fmt::format("kafka://{}", address)}}, deadline_in(30s));
+  if (!client) return 1;
+  GroupConsumerOptions options;
+  options.group = kGroup;
+  options.topics = {kTopic};
+  options.assignors = {assignor};
+  options.start = OnOutOfRange::kEarliest;
+  options.session_timeout = kSessionTimeout;
+  options.heartbeat_interval = 300ms;
+  options.commit_interval = 200ms;
+  const auto consumer = GroupConsumer::create(**client, std::move(options));
+  if (!consumer) return 1;
+  Decompressor decompressor;
+  for (;;) {
+    const auto batches = (*consumer)->poll(1s);
+    if (!batches) return 1;
+    std::string lines;
+    for (const auto& batch : *batches) {
+      const auto noted = for_each_record(batch, decompressor, 1u << 20, [&](const RecordView& record) {
+        lines += fmt::format("{} {}\n", batch.partition.partition, record.offset);
+        return true;
+      });
+      if (!noted) return 1;
+    }
+    if (write(file, lines.data(), lines.size()) != static_cast<ssize_t>(lines.size())) return 1;
+  }
+}
+
+struct MemberKind {
+  const char* name;
+  const char* assignor;
+  std::vector<const char*> programs;  // in turn
+};
 
 /// Looks all the time at the group's state, and at __consumer_offsets for the generations that have come into use:
 /// between two of them a group may be stable for less than a look takes.
@@ -142,11 +180,13 @@ class StateWatch {
   std::thread thread_;
 };
 
-class GroupKills : public testing::TestWithParam<const char*> {
+class GroupKills : public testing::TestWithParam<MemberKind> {
  protected:
   Process start_member() {
     Process::Options options;
-    options.command = {"/proc/self/exe", "--member", fmt::format("127.0.0.1:{}", broker_.kafka_port()), GetParam(),
+    const auto& kind = GetParam();
+    const auto* program = kind.programs[static_cast<std::size_t>(started_) % kind.programs.size()];
+    options.command = {"/proc/self/exe", program, fmt::format("127.0.0.1:{}", broker_.kafka_port()), kind.assignor,
                        folder_ / fmt::format("member-{}", started_++)};
     options.command[0] = std::filesystem::read_symlink("/proc/self/exe");
     return Process(options);
@@ -210,21 +250,28 @@ TEST_P(GroupKills, EveryRecordIsDeliveredAndEachRebalanceEndsInTime) {
   // What is still to come then: the last victims' sessions end, and one rebalance.
   EXPECT_LE(calmed_after, 2 * limit);
   std::printf("%s: %d records, %d members started, %d rebalances, the longest %ld ms, stable %ld ms after the last kill\n",
-              GetParam(), produced, started_, watch.rebalances(), static_cast<long>(watch.longest_rebalance() / 1ms),
+              GetParam().name, produced, started_, watch.rebalances(), static_cast<long>(watch.longest_rebalance() / 1ms),
               static_cast<long>(calmed_after / 1ms));
   rd_kafka_destroy(producer);
 }
 
-INSTANTIATE_TEST_SUITE_P(Assignors, GroupKills, testing::Values("range", "cooperative-sticky"),
-                         [](const auto& assignor) { return std::string(assignor.index == 0 ? "Eager" : "Cooperative"); });
+constexpr char kRdkafkaMember[] = "--member", kNativeMember[] = "--native-member";
+
+INSTANTIATE_TEST_SUITE_P(Assignors, GroupKills,
+                         testing::Values(MemberKind{"Eager", "range", {kRdkafkaMember}},
+                                         MemberKind{"Cooperative", "cooperative-sticky", {kRdkafkaMember}},
+                                         MemberKind{"NativeCooperative", "cooperative-sticky", {kNativeMember}},
+                                         MemberKind{"MixedCooperative", "cooperative-sticky", {kNativeMember, kRdkafkaMember}}),
+                         [](const auto& kind) { return std::string(kind.param.name); });
 
 }  // namespace
 }  // namespace tributary::test
 
 int main(int argc, char** argv) {
-  if (argc == 5 && std::string_view(argv[1]) == "--member") {
+  if (argc == 5 && std::string_view(argv[1]) == tributary::test::kRdkafkaMember)
     return tributary::test::be_a_member(argv[2], argv[3], argv[4]);
-  }
+  if (argc == 5 && std::string_view(argv[1]) == tributary::test::kNativeMember)
+    return tributary::test::be_a_native_member(argv[2], argv[3], argv[4]);
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

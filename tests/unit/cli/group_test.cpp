@@ -217,6 +217,18 @@ TEST_F(GroupCommand, ConsumeThatIsStoppedHasCommittedWhatItPrinted) {
   EXPECT_EQ(test::read_whole_file(folder / "err"), "tributary: group g gave it readings-0, readings-1\n");
 }
 
+TEST_F(GroupCommand, ConsumeAsAStaticMemberWithAnAssignorKeepsItsPlace) {
+  const auto ran = tributary({"consume", "-g", "g", "readings", "--instance-id", "wall-1", "--assignor",
+                              "cooperative-sticky,range", "--format", "raw"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.errors;
+  EXPECT_EQ(committed(), 10);
+  EXPECT_EQ(cluster_.group("g").members.size(), 1u);
+  EXPECT_EQ(tributary({"consume", "readings", "--instance-id", "wall-1"}).exit_code, 2);
+  EXPECT_EQ(tributary({"consume", "readings", "--assignor", "range"}).exit_code, 2);
+  for (const auto* bad : {"sticky", "range,", ",range", "range,,roundrobin"})
+    EXPECT_EQ(tributary({"consume", "-g", "g", "readings", "--assignor", bad}).exit_code, 2) << bad;
+}
+
 TEST_F(GroupCommand, WhatDoesNotGoWithAGroupIsExitCode2) {
   EXPECT_EQ(run({"consume", "--group", "g"}).exit_code, 2);
   EXPECT_EQ(run({"consume", "--group", "g", "readings", "-p", "0"}).exit_code, 2);

@@ -38,6 +38,21 @@ TEST(Assignors, RoundRobinPassesOverWhoDoesNotSubscribe) {
                          {"C2", both(partitions("t1", {1}), partitions("t2", {0, 1, 2}))}}));
 }
 
+TEST(Assignors, StaticMembersComeFirstByTheirInstanceId) {
+  for (const auto* restarted : {"x", "z"}) {
+    const std::vector<SubscribedMember> members{{"a", {"t"}}, {restarted, {"t"}, "place-1"}, {"y", {"t"}, "place-2"}};
+    for (const auto* assignor : {"range", "roundrobin"})
+      EXPECT_EQ(assign_partitions(assignor, members, {{"t", 3}}),
+                (Assignments{{restarted, partitions("t", {0})}, {"y", partitions("t", {1})}, {"a", partitions("t", {2})}}));
+  }
+}
+
+TEST(Assignors, RebalancesAreCooperativeOnlyIfEveryAssignorIs) {
+  EXPECT_TRUE(all_cooperative({"cooperative-sticky"}));
+  EXPECT_FALSE(all_cooperative({"range", "cooperative-sticky"}));
+  EXPECT_FALSE(all_cooperative({"roundrobin"}));
+}
+
 TEST(Assignors, MembersBeyondThePartitionsGetNone) {
   const std::vector<SubscribedMember> members{{"a", {"t"}}, {"b", {"t"}}, {"c", {"t"}}, {"d", {}}};
   for (const auto* assignor : {"range", "roundrobin"})

@@ -11,10 +11,27 @@ using namespace std::literals;
 
 const TopicPartition kT0{"t", PartitionIndex(0)}, kT1{"t", PartitionIndex(1)}, kU5{"u", PartitionIndex(5)};
 
-TEST(ConsumerProtocol, SubscriptionsAreTheBytesOfKafkasVersion1) {
-  const auto bytes = encode(Subscription{{"t", "u"}, {kT1}});
-  EXPECT_EQ(as_string_view(bytes), "\0\1" "\0\0\0\2" "\0\1t" "\0\1u" "\xff\xff\xff\xff" "\0\0\0\1" "\0\1t" "\0\0\0\1" "\0\0\0\1"sv);
-  EXPECT_EQ(decode_subscription(bytes).value(), (Subscription{{"t", "u"}, {kT1}}));
+TEST(ConsumerProtocol, SubscriptionsAreTheBytesOfKafkasVersion3) {
+  const Subscription subscription{{"t", "u"}, {kT1}, GenerationId(7)};
+  const auto bytes = encode(subscription, "range");
+  EXPECT_EQ(as_string_view(bytes), "\0\3" "\0\0\0\2" "\0\1t" "\0\1u" "\xff\xff\xff\xff" "\0\0\0\1" "\0\1t" "\0\0\0\1" "\0\0\0\1"
+                                   "\0\0\0\7" "\xff\xff"sv);
+  EXPECT_EQ(decode_subscription(bytes).value(), subscription);
+}
+
+TEST(ConsumerProtocol, ANewCooperativeMembersSubscriptionIsByteForByteJavasAndFranzGos) {
+  // From tests/compat/golden; franz-go writes generation 0 where there is none.
+  EXPECT_EQ(as_string_view(encode(Subscription{{"grouped"}, {}}, "cooperative-sticky")),
+            "\0\3" "\0\0\0\1" "\0\7grouped" "\0\0\0\4" "\xff\xff\xff\xff" "\0\0\0\0" "\xff\xff\xff\xff" "\xff\xff"sv);
+}
+
+TEST(ConsumerProtocol, AGenerationThatOnlyTheUserDataHasIsFoundThere) {
+  const auto generation = [](std::string_view bytes) { return decode_subscription(as_bytes(bytes))->generation; };
+  EXPECT_EQ(generation("\0\1\0\0\0\1\0\1t\0\0\0\4\0\0\0\7\0\0\0\0"sv), GenerationId(7)) << "Java before KIP-792";
+  EXPECT_EQ(generation("\0\1\0\0\0\1\0\1t\0\0\0\x13\0\0\0\1\0\1t\0\0\0\1\0\0\0\0\0\0\0\7\0\0\0\0"sv), GenerationId(7))
+      << "librdkafka before 2.3";
+  EXPECT_EQ(generation("\0\1\0\0\0\1\0\1t\0\0\0\0\0\0\0\0"sv), kNoGenerationId);
+  EXPECT_EQ(generation("\0\3\0\0\0\1\0\1t\0\0\0\4\0\0\0\7\0\0\0\0\0\0\0\x9\xff\xff"sv), GenerationId(9));
 }
 
 TEST(ConsumerProtocol, SubscriptionsOfOtherVersionsAreRead) {
@@ -33,8 +50,9 @@ TEST(ConsumerProtocol, AssignmentsAreTheBytesOfKafkasVersion0) {
 }
 
 TEST(ConsumerProtocol, WhatIsCutOrSomethingElseIsCorrupt) {
-  const auto subscription = encode(Subscription{{"t", "u"}, {kT1}});
-  for (std::size_t size = 0; size < subscription.size(); ++size)
+  const auto subscription = encode(Subscription{{"t", "u"}, {kT1}, {}}, "range");
+  constexpr std::size_t kRackBytes = 2;  // not read
+  for (std::size_t size = 0; size < subscription.size() - kRackBytes; ++size)
     EXPECT_FALSE(decode_subscription(ByteView(subscription).first(size))) << size;
   const auto assignment = encode_assignment({kT0, kT1});
   for (std::size_t size = 1; size < assignment.size(); ++size)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cluster/client/assignors.h"
 #include "cluster/client/consumer_protocol.h"
 #include "cluster/client/groups.h"
 #include "common/record/batch_builder.h"
@@ -169,9 +170,68 @@ TEST_P(GroupConsumerTest, ARebalanceCommitsGivesUpAndJoinsAgain) {
   EXPECT_EQ(cluster_.group("g").generation, 2);
 }
 
+TEST_P(GroupConsumerTest, ACooperativeRebalanceTakesNothingThatStays) {
+  append(kFirst, "a");
+  auto cooperative = options();
+  cooperative.assignors = {"cooperative-sticky"};
+  const auto consumer = start(cooperative);
+  EXPECT_EQ(read(*consumer, 1), std::vector<std::string>{"a"});
+  cluster_.inject({.api = ApiKey::kHeartbeat, .code = ErrorCode::kRebalanceInProgress});
+  EXPECT_TRUE(poll_until(*consumer, [&] { return consumer->generation() == GenerationId(2); }));
+  EXPECT_EQ(events_, std::vector<std::string>{"+t-0+t-1"});
+  const auto told = decode_subscription(cluster_.group("g").members.begin()->second.metadata).value();
+  EXPECT_EQ(told.owned, (std::vector{kFirst, kSecond}));
+  EXPECT_EQ(told.generation, GenerationId(1));
+  ASSERT_TRUE(consumer->commit(5s));
+  EXPECT_EQ(committed(kFirst), 1);
+}
+
+TEST_P(GroupConsumerTest, ACooperativeMemberCommitsAndGivesUpWhatIsTakenAway) {
+  append(kFirst, "a");
+  append(kSecond, "b");
+  auto cooperative = options();
+  cooperative.assignors = {"cooperative-sticky"};
+  const auto consumer = start(cooperative);
+  EXPECT_EQ(read(*consumer, 2).size(), 2u);
+  auto group = cluster_.group("g");
+  group.members["a silent member"].metadata = encode(Subscription{{"t"}, {}, {}}, kCooperativeSticky);
+  cluster_.set_group("g", group);
+  cluster_.inject({.api = ApiKey::kHeartbeat, .code = ErrorCode::kRebalanceInProgress});
+  EXPECT_TRUE(poll_until(*consumer, [&] { return consumer->generation() == GenerationId(3); }));
+  EXPECT_EQ(events_, (std::vector<std::string>{"+t-0+t-1", "-t-1"}));
+  EXPECT_EQ(committed(kSecond), 1);
+  EXPECT_EQ(committed(kFirst), -1) << "it is kept, and there is no interval";
+  EXPECT_EQ(decode_assignment(cluster_.group("g").members.at("a silent member").assignment).value(), std::vector{kSecond});
+  append(kFirst, "c");
+  EXPECT_EQ(read(*consumer, 1), std::vector<std::string>{"c"});
+}
+
+TEST_P(GroupConsumerTest, AStaticMemberStaysInTheGroupWhenItCloses) {
+  auto with_place = options();
+  with_place.instance_id = "place";
+  const auto consumer = start(with_place);
+  EXPECT_TRUE(poll_until(*consumer, [&] { return !consumer->assignment().empty(); }));
+  consumer->close(5s);
+  EXPECT_EQ(cluster_.group("g").members.size(), 1u);
+  EXPECT_EQ(cluster_.requests(ApiKey::kLeaveGroup), 0);
+}
+
+TEST_P(GroupConsumerTest, WhosePlaceAnotherTookIsFencedForGood) {
+  auto with_place = options();
+  with_place.instance_id = "place";
+  const auto consumer = start(with_place);
+  EXPECT_TRUE(poll_until(*consumer, [&] { return !consumer->assignment().empty(); }));
+  cluster_.inject({.api = ApiKey::kHeartbeat, .code = ErrorCode::kFencedInstanceId});
+  Result<std::vector<ConsumedBatch>> polled;
+  EXPECT_TRUE(eventually(10s, [&] { return !(polled = consumer->poll(10ms)); }));
+  EXPECT_EQ(polled.error().code, Errc::kFenced);
+  EXPECT_EQ(events_, (std::vector<std::string>{"+t-0+t-1", "-t-0-t-1"}));
+  EXPECT_EQ(consumer->poll(10ms).error().code, Errc::kFenced);
+}
+
 TEST_P(GroupConsumerTest, TheLeaderGivesOthersTheirShare) {
   ScriptedGroup group;
-  group.members["a silent member"].metadata = encode(Subscription{{"t"}, {}});
+  group.members["a silent member"].metadata = encode(Subscription{{"t"}, {}, {}}, kRange);
   cluster_.set_group("g", group);
   const auto consumer = start(options());
   EXPECT_TRUE(poll_until(*consumer, [&] { return !consumer->assignment().empty(); }));
@@ -259,7 +319,7 @@ TEST(GroupConsumerOptionsTest, WhatIsMissingIsNamed) {
   EXPECT_EQ(error_of({.topics = {"t"}}), "a consumer group needs a name");
   EXPECT_EQ(error_of({.group = "g"}), "group g has no topic to read");
   EXPECT_EQ(error_of({.group = "g", .topics = {"t"}, .assignors = {"sticky"}}),
-            "\"sticky\" is no assignor; there are range and roundrobin");
+            "\"sticky\" is no assignor; there are range, roundrobin and cooperative-sticky");
 }
 
 }  // namespace

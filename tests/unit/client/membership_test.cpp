@@ -14,7 +14,9 @@ using Phase = Membership::Phase;
 /// A membership, a clock, and a coordinator that answers what the test says.
 class MembershipTest : public testing::Test {
  protected:
-  MembershipTest() { member_.consumer_back(); }
+  explicit MembershipTest(Membership::Options options = MembershipTest::options()) : member_(std::move(options)) {
+    member_.consumer_back();
+  }
 
   /// The next step must be this one; its id.
   std::uint64_t expect(Kind kind) {
@@ -37,14 +39,14 @@ class MembershipTest : public testing::Test {
   Membership::Joined answer(ErrorCode error) { return {error, "", kNoGenerationId, "", "", {}}; }
   void join(std::int32_t generation, const std::string& leader = "other") {
     Membership::Joined joined{ErrorCode::kNone, "me", GenerationId(generation), "range", leader, {}};
-    if (leader == "me") joined.members = {{"me", {1}}, {"other", {2}}};
+    if (leader == "me") joined.members = {{"me", {{1}, {}}}, {"other", {{2}, {}}}};
     member_.joined(now(), expect(Kind::kJoin), joined);
   }
   void sync(std::vector<TopicPartition> partitions) {
     member_.synced(now(), expect(Kind::kSync), ErrorCode::kNone, std::move(partitions));
   }
   void become_stable(std::int32_t generation = 5) {
-    member_.consent();
+    member_.consent(member_.assignment());
     find();
     join(generation);
     sync({kFirst});
@@ -55,9 +57,13 @@ class MembershipTest : public testing::Test {
     member_.heartbeat_answered(now(), expect(Kind::kHeartbeat), error);
   }
 
+  static Membership::Options options() {
+    return {.session_timeout = 10s, .heartbeat_interval = 1s, .absence_max = 60s,
+            .backoff = [](int attempt) { return 100ms * (attempt + 1); }};
+  }
+
   FakeClock clock_;
-  Membership member_{{.session_timeout = 10s, .heartbeat_interval = 1s, .absence_max = 60s,
-                      .backoff = [](int attempt) { return 100ms * (attempt + 1); }}};
+  Membership member_;
 };
 
 TEST_F(MembershipTest, WaitsForTheConsumerBeforeItJoins) {
@@ -67,7 +73,7 @@ TEST_F(MembershipTest, WaitsForTheConsumerBeforeItJoins) {
 }
 
 TEST_F(MembershipTest, JoinsWithTheIdThatItIsGivenAndFollowsTheLeader) {
-  member_.consent();
+  member_.consent(member_.assignment());
   find();
   auto required = answer(ErrorCode::kMemberIdRequired);
   required.member_id = "me";
@@ -84,7 +90,7 @@ TEST_F(MembershipTest, JoinsWithTheIdThatItIsGivenAndFollowsTheLeader) {
 }
 
 TEST_F(MembershipTest, TheLeaderSharesOutBeforeItSyncs) {
-  member_.consent();
+  member_.consent(member_.assignment());
   find();
   join(5, "me");
   EXPECT_EQ(member_.members().size(), 2u);
@@ -96,7 +102,7 @@ TEST_F(MembershipTest, TheLeaderSharesOutBeforeItSyncs) {
 }
 
 TEST_F(MembershipTest, ALeaderThatCannotShareOutJoinsAgain) {
-  member_.consent();
+  member_.consent(member_.assignment());
   find();
   join(5, "me");
   member_.failed_to_assign(now(), expect(Kind::kAssign), {Errc::kUnavailable, "no metadata"});
@@ -127,7 +133,7 @@ TEST_F(MembershipTest, ARebalanceWaitsForTheConsumerAndBeatsMeanwhile) {
   beat(ErrorCode::kRebalanceInProgress);
   EXPECT_EQ(member_.phase(), Phase::kRevoking);
   const auto before = member_.assignment();
-  member_.consent();
+  member_.consent(member_.assignment());
   EXPECT_TRUE(member_.partitions().empty());
   EXPECT_EQ(member_.member_id(), "me");
   join(6);
@@ -152,7 +158,7 @@ TEST_F(MembershipTest, AnIllegalGenerationLosesThePartitionsAndKeepsTheId) {
   EXPECT_EQ(member_.phase(), Phase::kOutside);
   EXPECT_TRUE(member_.partitions().empty());
   expect_nothing();
-  member_.consent();
+  member_.consent(member_.assignment());
   expect(Kind::kJoin);
   EXPECT_EQ(member_.member_id(), "me");
 }
@@ -161,7 +167,7 @@ TEST_F(MembershipTest, AnUnknownMemberComesBackAsANewOne) {
   become_stable();
   beat(ErrorCode::kUnknownMemberId);
   EXPECT_EQ(member_.phase(), Phase::kOutside);
-  member_.consent();
+  member_.consent(member_.assignment());
   EXPECT_EQ(member_.member_id(), "");
   member_.joined(now(), expect(Kind::kJoin), answer(ErrorCode::kUnknownMemberId));
   expect_nothing();
@@ -170,7 +176,7 @@ TEST_F(MembershipTest, AnUnknownMemberComesBackAsANewOne) {
 }
 
 TEST_F(MembershipTest, ARebalanceBetweenJoinAndSyncIsJoinedWithoutTheConsumer) {
-  member_.consent();
+  member_.consent(member_.assignment());
   find();
   for (const auto error : {ErrorCode::kRebalanceInProgress, ErrorCode::kIllegalGeneration}) {
     join(5);
@@ -198,7 +204,7 @@ TEST_F(MembershipTest, ACoordinatorThatMovesIsLookedForAndTheMembershipGoesOn) {
 }
 
 TEST_F(MembershipTest, LookingForACoordinatorGoesOnWithGrowingPauses) {
-  member_.consent();
+  member_.consent(member_.assignment());
   for (int attempt = 1; attempt <= 3; ++attempt) {
     member_.failed_to_ask(now(), expect(Kind::kFindCoordinator), {Errc::kUnavailable, "nobody there"});
     EXPECT_EQ(member_.wake_at(), now() + 100ms * attempt);
@@ -210,7 +216,7 @@ TEST_F(MembershipTest, LookingForACoordinatorGoesOnWithGrowingPauses) {
 }
 
 TEST_F(MembershipTest, ALostJoinIsSentAgainOnceThereIsACoordinator) {
-  member_.consent();
+  member_.consent(member_.assignment());
   find();
   const auto lost = expect(Kind::kJoin);
   member_.failed_to_ask(now(), lost, {Errc::kUnavailable, "the connection was lost"});
@@ -224,7 +230,7 @@ TEST_F(MembershipTest, ALostJoinIsSentAgainOnceThereIsACoordinator) {
 }
 
 TEST_F(MembershipTest, ACoordinatorThatLoadsIsAskedAgain) {
-  member_.consent();
+  member_.consent(member_.assignment());
   find();
   member_.joined(now(), expect(Kind::kJoin), answer(ErrorCode::kCoordinatorLoadInProgress));
   expect_nothing();
@@ -257,13 +263,13 @@ TEST_F(MembershipTest, AConsumerThatStaysAwayLeavesAndComesBackAsANewMember) {
   member_.left(id);
   expect_nothing();
   member_.consumer_back();
-  member_.consent();
+  member_.consent(member_.assignment());
   expect(Kind::kJoin);
   EXPECT_EQ(member_.member_id(), "");
 }
 
 TEST_F(MembershipTest, WhatTheCoordinatorRefusesIsForGood) {
-  member_.consent();
+  member_.consent(member_.assignment());
   find();
   member_.joined(now(), expect(Kind::kJoin), answer(ErrorCode::kInconsistentGroupProtocol));
   EXPECT_EQ(member_.phase(), Phase::kFailed);
@@ -277,7 +283,7 @@ TEST_F(MembershipTest, OtherPartitionsMakeARebalance) {
   become_stable();
   member_.rejoin();
   EXPECT_EQ(member_.phase(), Phase::kRevoking);
-  member_.consent();
+  member_.consent(member_.assignment());
   expect(Kind::kJoin);
 }
 
@@ -304,6 +310,192 @@ TEST_F(MembershipTest, ALeaveThatIsNotAnsweredIsLeftToTheSessionsTimeout) {
   member_.leave();
   member_.failed_to_ask(now(), expect(Kind::kLeave), {Errc::kTimeout, "no answer"});
   EXPECT_EQ(member_.phase(), Phase::kLeft);
+}
+
+// ---- Cooperative
+
+class CooperativeMembershipTest : public MembershipTest {
+ protected:
+  CooperativeMembershipTest() : MembershipTest(cooperative()) {}
+  static Membership::Options cooperative() {
+    auto cooperative = options();
+    cooperative.cooperative = true;
+    return cooperative;
+  }
+  void become_stable_with(std::vector<TopicPartition> partitions) {
+    member_.consent(member_.assignment());
+    find();
+    join(5);
+    sync(std::move(partitions));
+  }
+};
+
+TEST_F(CooperativeMembershipTest, ARebalanceIsJoinedAtOnceAndTakesNothing) {
+  become_stable_with({kFirst, kSecond});
+  const auto holding = member_.holding();
+  beat(ErrorCode::kRebalanceInProgress);
+  EXPECT_EQ(member_.phase(), Phase::kJoining);
+  EXPECT_EQ(member_.held(), (std::vector{kFirst, kSecond}));
+  EXPECT_EQ(member_.held_generation(), GenerationId(5));
+  join(6);
+  sync({kFirst, kSecond});
+  EXPECT_EQ(member_.phase(), Phase::kStable);
+  EXPECT_EQ(member_.holding(), holding);
+  expect_nothing();
+}
+
+TEST_F(CooperativeMembershipTest, WhatIsTakenAwayIsClaimedUntilTheConsumerConsentsAndThenItJoinsOnceMore) {
+  become_stable_with({kFirst, kSecond});
+  beat(ErrorCode::kRebalanceInProgress);
+  join(6);
+  sync({kFirst});
+  EXPECT_EQ(member_.phase(), Phase::kRevoking);
+  EXPECT_EQ(member_.kept(), std::vector{kFirst});
+  EXPECT_EQ(member_.held(), (std::vector{kFirst, kSecond}));
+  beat(ErrorCode::kNone);
+  member_.consent(member_.assignment());
+  EXPECT_EQ(member_.held(), std::vector{kFirst});
+  EXPECT_EQ(member_.held_generation(), GenerationId(6));
+  join(7);
+  sync({kFirst});
+  EXPECT_EQ(member_.phase(), Phase::kStable);
+}
+
+TEST_F(CooperativeMembershipTest, AConsentToAnOlderAssignmentGivesNothingUp) {
+  become_stable_with({kFirst, kSecond});
+  beat(ErrorCode::kRebalanceInProgress);
+  join(6);
+  sync({kFirst});
+  const auto older = member_.assignment();
+  beat(ErrorCode::kRebalanceInProgress);
+  member_.consent(older);
+  EXPECT_EQ(member_.held(), (std::vector{kFirst, kSecond})) << "the join that is on its way claims both";
+  join(7);
+  sync({kFirst});
+  EXPECT_EQ(member_.phase(), Phase::kRevoking);
+  member_.consent(older);
+  EXPECT_EQ(member_.phase(), Phase::kRevoking);
+  member_.consent(member_.assignment());
+  EXPECT_EQ(member_.held(), std::vector{kFirst});
+  expect(Kind::kJoin);
+}
+
+TEST_F(CooperativeMembershipTest, ASyncThatARebalanceOvertakesClaimsTheGenerationThatGaveThePartitions) {
+  become_stable_with({kFirst});
+  beat(ErrorCode::kRebalanceInProgress);
+  join(6);
+  member_.synced(now(), expect(Kind::kSync), ErrorCode::kRebalanceInProgress, {});
+  EXPECT_EQ(member_.held(), std::vector{kFirst});
+  EXPECT_EQ(member_.held_generation(), GenerationId(5));
+  EXPECT_NE(member_.holding(), 0u);
+  advance_to_wake();
+  expect(Kind::kJoin);
+}
+
+TEST_F(CooperativeMembershipTest, WhoWasForgottenWhileJoiningHasLostThePartitions) {
+  become_stable_with({kFirst});
+  beat(ErrorCode::kRebalanceInProgress);
+  member_.joined(now(), expect(Kind::kJoin), answer(ErrorCode::kUnknownMemberId));
+  EXPECT_EQ(member_.phase(), Phase::kOutside);
+  EXPECT_EQ(member_.holding(), 0u);
+  EXPECT_TRUE(member_.held().empty());
+  EXPECT_EQ(member_.held_generation(), kNoGenerationId);
+}
+
+TEST_F(CooperativeMembershipTest, WaitingForOthersIsNoEndOfTheSessionButACoordinatorThatIsGoneIs) {
+  become_stable_with({kFirst});
+  beat(ErrorCode::kRebalanceInProgress);
+  const auto id = expect(Kind::kJoin);
+  advance(30s);
+  expect_nothing();
+  EXPECT_NE(member_.holding(), 0u);
+  member_.failed_to_ask(now(), id, {Errc::kUnavailable, "the connection was lost"});
+  advance(9s);
+  member_.failed_to_ask(now(), expect(Kind::kFindCoordinator), {Errc::kUnavailable, "nobody there"});
+  EXPECT_NE(member_.holding(), 0u);
+  advance(1s);
+  (void)member_.next(now());
+  EXPECT_EQ(member_.holding(), 0u);
+  EXPECT_EQ(member_.phase(), Phase::kOutside);
+}
+
+TEST_F(CooperativeMembershipTest, AConsumerThatStaysAwayInARebalanceLosesItsPartitionsToo) {
+  become_stable_with({kFirst});
+  member_.consumer_away(now());
+  advance(1s);
+  member_.heartbeat_answered(now(), expect(Kind::kHeartbeat), ErrorCode::kRebalanceInProgress);
+  expect(Kind::kJoin);
+  advance(59s);
+  expect(Kind::kLeave);
+  EXPECT_EQ(member_.leaving_member(), "me");
+  EXPECT_EQ(member_.phase(), Phase::kOutside);
+}
+
+TEST_F(CooperativeMembershipTest, OtherPartitionsAreSharedOutWithoutTheConsumer) {
+  become_stable_with({kFirst});
+  member_.rejoin();
+  EXPECT_EQ(member_.phase(), Phase::kJoining);
+  EXPECT_EQ(member_.held(), std::vector{kFirst});
+  expect(Kind::kJoin);
+}
+
+// ---- Static
+
+class StaticMembershipTest : public MembershipTest {
+ protected:
+  StaticMembershipTest() : MembershipTest(with_place()) {}
+  static Membership::Options with_place() {
+    auto with_place = options();
+    with_place.is_static = true;
+    return with_place;
+  }
+};
+
+TEST_F(StaticMembershipTest, TellsNobodyThatItLeaves) {
+  become_stable();
+  member_.leave();
+  EXPECT_EQ(member_.phase(), Phase::kLeft);
+  expect_nothing();
+}
+
+TEST_F(StaticMembershipTest, AConsumerThatStaysAwayKeepsItsPlaceForTheSessionTimeout) {
+  become_stable();
+  member_.consumer_away(now());
+  for (int second = 1; second < 60; ++second) beat(ErrorCode::kNone);
+  advance(1s);
+  expect_nothing();
+  EXPECT_EQ(member_.phase(), Phase::kOutside);
+  member_.consumer_back();
+  member_.consent(member_.assignment());
+  EXPECT_EQ(member_.member_id(), "") << "the coordinator knows it by its instance id";
+  expect(Kind::kJoin);
+}
+
+TEST_F(StaticMembershipTest, WhosePlaceAnotherTookIsFencedForGood) {
+  become_stable();
+  beat(ErrorCode::kFencedInstanceId);
+  EXPECT_EQ(member_.phase(), Phase::kFailed);
+  EXPECT_EQ(member_.failure()->code, Errc::kFenced);
+  EXPECT_EQ(member_.failure()->message, "heartbeat: FENCED_INSTANCE_ID");
+  EXPECT_EQ(member_.holding(), 0u);
+  expect_nothing();
+}
+
+TEST_F(StaticMembershipTest, ACommitTellsOfTheFenceToo) {
+  become_stable();
+  member_.committed(now(), GenerationId(5), ErrorCode::kFencedInstanceId);
+  EXPECT_EQ(member_.failure()->code, Errc::kFenced);
+}
+
+TEST_F(StaticMembershipTest, ALeaderThatCameBackIsToldThatTheAssignmentStays) {
+  member_.consent(member_.assignment());
+  find();
+  Membership::Joined joined{ErrorCode::kNone, "me", GenerationId(5), "range", "me", {{"me", {{1}, "place"}}}, true};
+  member_.joined(now(), expect(Kind::kJoin), joined);
+  EXPECT_TRUE(member_.skip_assignment());
+  member_.assigned(expect(Kind::kAssign), {});
+  sync({kFirst});
+  EXPECT_TRUE(member_.leader());
 }
 
 }  // namespace
