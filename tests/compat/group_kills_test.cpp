@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <set>
 #include <thread>
 #include <variant>
+#include <vector>
 
 #include "cluster/client/group_consumer.h"
 #include "cluster/groups/offset_records.h"
