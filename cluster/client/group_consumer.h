@@ -22,8 +22,8 @@ struct GroupConsumerOptions {
   /// one with cooperative-sticky alone; those who have both meanwhile share their partitions out by it, eagerly.
   std::vector<std::string> assignors{"range", "cooperative-sticky"};
   /// Makes it a static member (KIP-345, `group.instance.id`): close() does not leave the group, and whoever comes with the
-  /// same id within the session timeout gets the partitions that it had, without a rebalance. One at a time: who comes
-  /// later with the same id shuts out who was there.
+  /// same id within the session timeout gets the partitions that it had, without a rebalance. The same holds for a caller
+  /// that stays away for `poll_interval_max`. One at a time: who comes later with the same id shuts out who was there.
   std::optional<std::string> instance_id;
   /// Where to begin if the group has committed nothing for a partition, or an offset that is not in the log (any more).
   OnOutOfRange start = OnOutOfRange::kLatest;

@@ -206,6 +206,20 @@ TEST_P(GroupConsumerTest, ACooperativeMemberCommitsAndGivesUpWhatIsTakenAway) {
   EXPECT_EQ(read(*consumer, 1), std::vector<std::string>{"c"});
 }
 
+TEST_P(GroupConsumerTest, ACommitThatACooperativeRebalanceOvertakesIsMadeWhenThatIsOver) {
+  append(kFirst, "a");
+  auto cooperative = options();
+  cooperative.assignors = {"cooperative-sticky"};
+  const auto consumer = start(cooperative);
+  EXPECT_EQ(read(*consumer, 1).size(), 1u);
+  cluster_.inject({.api = ApiKey::kOffsetCommit, .code = ErrorCode::kRebalanceInProgress});
+  const auto done = consumer->commit(5s);
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(committed(kFirst), 1);
+  EXPECT_EQ(cluster_.group("g").generation, 2);
+  EXPECT_EQ(events_, std::vector<std::string>{"+t-0+t-1"});
+}
+
 TEST_P(GroupConsumerTest, AStaticMemberStaysInTheGroupWhenItCloses) {
   auto with_place = options();
   with_place.instance_id = "place";
