@@ -130,10 +130,10 @@ Result<Log::Plan> Log::plan_append(ByteView records, LeaderEpoch epoch, RefusedR
       if (stamps) plan.info.log_append_time_ms = verdict.timestamp_ms;
       continue;
     }
-    RETURN_IF_ERROR(check_timestamps(batch->bytes, config_, now_ms, refused));
+    RETURN_IF_ERROR(check_timestamps(batch->bytes, config_, now_ms, refused).map_error(as_made));
     header.base_offset = next_offset;
     header.partition_leader_epoch = epoch;
-    ASSIGN_OR_RETURN(const auto prepared, prepare_batch(header, batch->bytes, config_, now_ms));
+    ASSIGN_OR_RETURN(const auto prepared, prepare_batch(header, batch->bytes, config_, now_ms).map_error(as_made));
     header = prepared.header;
     if (stamps) plan.info.log_append_time_ms = now_ms;
     if (header.idempotent() && batches.position() < records.size())

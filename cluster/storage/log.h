@@ -147,10 +147,10 @@ class Log {
   /// next flush: what was written and cut off again may come back. So a producer that goes on sends the same
   /// batch again, or raises its epoch, as after an answer that never came.
   ///
-  /// Errors: those of validate_batch, and of check_timestamps and prepare_batch (batch_preparation.h); kUnsupported
-  /// (transactional); kFenced (older producer or leader epoch); kOutOfOrderSequence; kDuplicateSequence (a batch was appended and is durable, but too long ago to
-  /// know its offset: acknowledge it; batches beside it were not appended); kNoSpace, kIo (the disk, or damage
-  /// on it); kUnavailable (offline).
+  /// Errors: those of validate_batch, and of check_timestamps and prepare_batch (batch_preparation.h; as_made: kCorrupt is
+  /// only what may be right when it is sent again); kUnsupported (transactional); kFenced (older producer or leader epoch);
+  /// kOutOfOrderSequence; kDuplicateSequence (a batch was appended and is durable, but too long ago to know its offset:
+  /// acknowledge it; batches beside it were not appended); kNoSpace, kIo (the disk, or damage on it); kUnavailable (offline).
   /// Of several batches, those that are duplicates are left out and the others appended.
   /// The single records on whose account a batch is refused are added to `refused`, if given.
   [[nodiscard]] Result<AppendInfo> append(ByteView records, LeaderEpoch epoch, RefusedRecords* refused = nullptr);

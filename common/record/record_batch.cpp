@@ -138,12 +138,17 @@ Result<BatchHeader> validate_stored_batch(ByteView batch) {
   return header;
 }
 
+Error as_made(Error error) {
+  if (error.code == Errc::kCorrupt) error.code = Errc::kInvalidArgument;
+  return error;
+}
+
 Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits, RefusedRecords* refused_records) {
   if (batch.size() > limits.batch_bytes_max)
     return fail(Errc::kTooLarge, fmt::format("record batch: {} bytes, at most {} are allowed (max.message.bytes)",
                                              batch.size(), limits.batch_bytes_max));
   ASSIGN_OR_RETURN(const auto header, validate_stored_batch(batch));
-  RETURN_IF_ERROR(check_producer_rules(header));
+  RETURN_IF_ERROR(check_producer_rules(header).map_error(as_made));
   // A count that is not checked below would still be believed: offsets are counted by it.
   if (static_cast<std::size_t>(header.record_count) > limits.decompressed_bytes_max / kRecordBytesMin)
     return refused("{} records do not fit in {} bytes", header.record_count, limits.decompressed_bytes_max);
@@ -151,7 +156,7 @@ Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits, Re
       (limits.record_check == RecordCheck::kIfUncompressed &&
        header.compression() == Compression::kNone)) {
     RefusedRecords unasked;
-    RETURN_IF_ERROR(check_records(batch, limits, refused_records ? *refused_records : unasked));
+    RETURN_IF_ERROR(check_records(batch, limits, refused_records ? *refused_records : unasked).map_error(as_made));
   }
   return header;
 }

@@ -114,12 +114,17 @@ struct RefusedRecords {
   }
 };
 
+/// For errors of reading the records of a batch whose CRC is right: kCorrupt becomes kInvalidArgument, since the producer
+/// made it so, and sending it again does not help.
+[[nodiscard]] Error as_made(Error error);
+
 /// Checks a batch that a producer sent, before it is appended: all of validate_stored_batch, and
 /// at least one record, record_count == last_offset_delta + 1, no more records than can be in
-/// `decompressed_bytes_max`, no delete horizon, a producer id with epoch and sequence or none (-1, whatever they are then), create time, no control batch; then, as `record_check` says, that every record is well
-/// formed and has the offset deltas 0, 1, 2 ... kTooLarge over `batch_bytes_max` (checked first)
-/// or over `decompressed_bytes_max`, kInvalidTimestamp for log append time, else kCorrupt or kInvalidArgument (well
-/// formed, but not a producer's to send). What it finds wrong with single records, it adds to `refused`, if given.
+/// `decompressed_bytes_max`, no delete horizon, a producer id with epoch and sequence or none (-1, whatever they are
+/// then), create time, no control batch; then, as `record_check` says, that every record is well formed and has the offset
+/// deltas 0, 1, 2 ... kTooLarge over `batch_bytes_max` (checked first) or over `decompressed_bytes_max`, kInvalidTimestamp
+/// for log append time, kCorrupt where its length or CRC is wrong: it may have become so on the way; else
+/// kInvalidArgument: no producer may send it. What it finds wrong with single records, it adds to `refused`, if given.
 [[nodiscard]] Result<BatchHeader> validate_batch(ByteView batch, const BatchLimits& limits,
                                                  RefusedRecords* refused = nullptr);
 

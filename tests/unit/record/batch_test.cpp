@@ -92,7 +92,7 @@ TEST(StoredBatch, MayBeCompactedToFewerRecordsThanOffsetsOrNone) {
   none = Forged(none).i32(57, 0).i32(8, 49).batch();
   EXPECT_TRUE(validate_stored_batch(none));
   EXPECT_EQ(read_all(none)->size(), 0u);
-  EXPECT_EQ(code_of(validate_batch(none, {})), Errc::kCorrupt);
+  EXPECT_EQ(code_of(validate_batch(none, {})), Errc::kInvalidArgument);
 }
 
 TEST(ProducedBatch, WithoutAProducerIdEpochAndSequenceMeanNothing) {
@@ -109,24 +109,24 @@ TEST(ProducedBatch, WithoutAProducerIdEpochAndSequenceMeanNothing) {
 
 TEST(ProducedBatch, OffsetsAreDense) {
   EXPECT_TRUE(validate_batch(ten(), {}));
-  EXPECT_EQ(code_of(validate_batch(Forged(ten()).i32(23, 10).batch(), {})), Errc::kCorrupt);
-  EXPECT_EQ(code_of(validate_batch(Forged(ten()).i32(57, 9).batch(), {})), Errc::kCorrupt);
+  EXPECT_EQ(code_of(validate_batch(Forged(ten()).i32(23, 10).batch(), {})), Errc::kInvalidArgument);
+  EXPECT_EQ(code_of(validate_batch(Forged(ten()).i32(57, 9).batch(), {})), Errc::kInvalidArgument);
   // The header says 9 records of 0..8, the records say 10.
   const auto lying = Forged(ten()).i32(57, 9).i32(23, 8).batch();
-  EXPECT_EQ(code_of(validate_batch(lying, {})), Errc::kCorrupt);
+  EXPECT_EQ(code_of(validate_batch(lying, {})), Errc::kInvalidArgument);
   EXPECT_TRUE(validate_batch(lying, {.record_check = RecordCheck::kNone}));
   // The second record repeats the first one's delta: length, attributes, timestamp, then the delta.
   const auto two = batch_of({{0, 1, "k", "v", {}}, {1, 1, "k", "v", {}}});
   ASSERT_EQ(two[kBatchHeaderSize + 9 + 3], 2);
   EXPECT_EQ(code_of(validate_batch(Forged(two).i8(kBatchHeaderSize + 9 + 3, 0).batch(), {})),
-            Errc::kCorrupt);
+            Errc::kInvalidArgument);
 }
 
 TEST(ProducedBatch, CompressedRecordsAreCheckedOnlyOnRequest) {
   auto batch = batch_of(readings(100), {.compression = Compression::kZstd});
   batch = Forged(batch).i32(57, 99).i32(23, 98).batch();
   EXPECT_TRUE(validate_batch(batch, {}));
-  EXPECT_EQ(code_of(validate_batch(batch, {.record_check = RecordCheck::kAll})), Errc::kCorrupt);
+  EXPECT_EQ(code_of(validate_batch(batch, {.record_check = RecordCheck::kAll})), Errc::kInvalidArgument);
 }
 
 TEST(ProducedBatch, IsNeitherControlNorLogAppendTimeNorHalfIdempotent) {

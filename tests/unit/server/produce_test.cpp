@@ -123,7 +123,7 @@ TEST_F(ProduceTest, AMalformedRecordIsNamed) {
   bad[kBatchHeaderSize + (bad.size() - kBatchHeaderSize) / 2 + 3] = 0;  // the second record's offset delta
   patch_producer(bad, kNoProducerId, kNoProducerEpoch, kNoSequence);       // a CRC that matches
   const auto refused = produce("t", 0, bad);
-  EXPECT_EQ(refused.error_code, ErrorCode::kCorruptMessage);
+  EXPECT_EQ(refused.error_code, ErrorCode::kInvalidRecord) << "which is not sent again";
   ASSERT_EQ(refused.record_errors.size(), 1u);
   EXPECT_EQ(refused.record_errors[0].batch_index, 1);
 }

@@ -288,7 +288,7 @@ TEST_F(LogBatchTest, WhatDoesNotDecompressIsNotCompressedAnew) {
   patch_producer(garbage, kNoProducerId, kNoProducerEpoch, kNoSequence);  // a CRC that matches
   options_.config.compression = Compression::kZstd;
   Open();
-  EXPECT_EQ(log_->append(garbage, LeaderEpoch(0)).error().code, Errc::kCorrupt);
+  EXPECT_EQ(log_->append(garbage, LeaderEpoch(0)).error().code, Errc::kInvalidArgument);
   EXPECT_EQ(Append().base_offset, Offset(0));
 }
 
