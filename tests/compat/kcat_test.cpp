@@ -18,6 +18,7 @@
 #include "common/protocol/messages/produce.h"
 #include "common/record/batch_builder.h"
 #include "tests/compat/raw_connection.h"
+#include "tests/support/eventually.h"
 #include "tests/support/programs.h"
 #include "tests/support/temp_folder.h"
 
@@ -261,6 +262,53 @@ TEST_F(Kcat, IsToldThatAMessageIsTooLarge) {
   EXPECT_THAT(done.errors, HasSubstr("Message size too large"));
   produce("large", "none", {"k:v"});
   EXPECT_EQ(consume("large", "beginning"), std::vector<std::string>{"k:v"});
+}
+
+TEST_F(Kcat, ReadsOnFromOffsetsAndTimesThatWereCompactedAway) {
+  ASSERT_TRUE(broker_.terminate());
+  broker_.extra_args = {"--cleaner-interval", "10ms"};
+  ASSERT_TRUE(broker_.start_ready()) << broker_.log();
+  RawConnection connection(broker_.kafka_port());
+  CreateTopicsRequest create;
+  create.topics = {{"c", 1, 1, {}, {{"cleanup.policy", "compact"}, {"segment.bytes", "16384"},
+                                   {"min.cleanable.dirty.ratio", "0.01"}}}};
+  ASSERT_EQ(connection.ask(7, create)->topics.at(0).error_code, ErrorCode::kNone);
+  // Whole batches and segments go; of some only a header is left, where the segment ends.
+  constexpr std::int64_t kRecords = 300, kFirstMs = 1'700'000'000'000;
+  const std::string value(500, 'v');
+  for (std::int64_t offset = 0; offset < kRecords; offset += 3) {
+    BatchBuilder builder;
+    for (std::int64_t i = offset; i < offset + 3; ++i) {
+      const auto key = i % 50 == 7 ? fmt::format("once-{}", i) : std::string("again");
+      builder.append(kFirstMs + 1'000 * i, as_bytes(key), as_bytes(value));
+    }
+    const auto batch = builder.finish({});
+    ProduceRequest request;
+    request.acks = ProduceRequest::kAcksAll;
+    request.timeout_ms = 10'000;
+    request.topics = {{"c", {{PartitionIndex(0), Records(*batch)}}}};
+    ASSERT_EQ(connection.ask(9, request)->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
+  }
+  // Before the open segment, with at most 33 records, only those are left whose key came once.
+  std::vector<std::int64_t> offsets;
+  const auto read_from = [&](const std::string& where) {
+    std::vector<std::int64_t> read;
+    for (const auto& line : consume("c", where, "%o\\n")) read.push_back(std::stoll(line));
+    return read;
+  };
+  ASSERT_TRUE(eventually(std::chrono::seconds(30), [&] {
+    offsets = read_from("beginning");
+    return std::ranges::count_if(offsets, [](auto offset) { return offset < kRecords - 40 && offset % 50 != 7; }) == 0;
+  })) << fmt::format("{}", fmt::join(offsets, " "));
+  EXPECT_EQ(offsets.front(), 7);
+  EXPECT_EQ(offsets.back(), kRecords - 1);
+  for (const std::int64_t from : {0, 1, 8, 56, 57, 58, 100, 155, 200, 208, 255, 299}) {
+    const std::vector<std::int64_t> rest(std::ranges::lower_bound(offsets, from), offsets.end());
+    EXPECT_EQ(read_from(fmt::format("{}", from)), rest) << from;
+    EXPECT_EQ(read_from(fmt::format("s@{}", kFirstMs + 1'000 * from)), rest) << from;
+    EXPECT_EQ(read_from(fmt::format("s@{}", kFirstMs + 1'000 * from - 999)), rest) << from;
+  }
+  EXPECT_EQ(read_from(fmt::format("{}", kRecords)), std::vector<std::int64_t>());
 }
 
 }  // namespace
