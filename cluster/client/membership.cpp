@@ -8,10 +8,23 @@
 namespace tributary {
 
 namespace {
+
+/// For those that the user can do something about.
+std::string_view explained(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kFencedInstanceId: return ": another member has come with the same instance id";
+    case ErrorCode::kInconsistentGroupProtocol: return ": this member has no assignor that all the others have";
+    case ErrorCode::kInvalidSessionTimeout: return ": the broker allows no such session timeout";
+    case ErrorCode::kGroupMaxSizeReached: return ": the broker allows the group no more members";
+    default: return "";
+  }
+}
+
 Error trouble_of(std::string_view what, ErrorCode code) {
   const auto final = code == ErrorCode::kFencedInstanceId ? Errc::kFenced : Errc::kInvalidArgument;
-  return {retriable(code) ? Errc::kUnavailable : final, fmt::format("{}: {}", what, code)};
+  return {retriable(code) ? Errc::kUnavailable : final, fmt::format("{}: {}{}", what, code, explained(code))};
 }
+
 }  // namespace
 
 // ---- Steps -----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // The native group consumer against the broker program, in one group with kcat (librdkafka).
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -260,6 +261,7 @@ TEST_P(SharedGroup, WhoComesWithTheSameInstanceIdShutsOutWhoWasThere) {
   Result<std::vector<ConsumedBatch>> polled;
   ASSERT_TRUE(eventually(kDeadline, [&] { return !(polled = first->poll(20ms)); }));
   EXPECT_EQ(polled.error().code, Errc::kFenced) << polled.error().message;
+  EXPECT_THAT(polled.error().message, testing::HasSubstr("the same instance id"));
   EXPECT_TRUE(first->assignment().empty());
   EXPECT_EQ(first->poll(20ms).error().code, Errc::kFenced);
   produce(100);

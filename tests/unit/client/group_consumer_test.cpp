@@ -311,7 +311,7 @@ TEST_P(GroupConsumerTest, WhatIsRefusedForGoodIsTheErrorOfEveryPoll) {
   const auto consumer = start(options());
   Result<std::vector<ConsumedBatch>> polled;
   EXPECT_TRUE(eventually(10s, [&] { return !(polled = consumer->poll(10ms)); }));
-  EXPECT_EQ(polled.error().message, "joining the group: INVALID_SESSION_TIMEOUT");
+  EXPECT_EQ(polled.error().message, "joining the group: INVALID_SESSION_TIMEOUT: the broker allows no such session timeout");
   EXPECT_FALSE(consumer->poll(10ms));
 }
 

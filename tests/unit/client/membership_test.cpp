@@ -274,7 +274,7 @@ TEST_F(MembershipTest, WhatTheCoordinatorRefusesIsForGood) {
   member_.joined(now(), expect(Kind::kJoin), answer(ErrorCode::kInconsistentGroupProtocol));
   EXPECT_EQ(member_.phase(), Phase::kFailed);
   EXPECT_EQ(member_.failure()->code, Errc::kInvalidArgument);
-  EXPECT_EQ(member_.failure()->message, "joining the group: INCONSISTENT_GROUP_PROTOCOL");
+  EXPECT_EQ(member_.failure()->message, "joining the group: INCONSISTENT_GROUP_PROTOCOL: this member has no assignor that all the others have");
   expect_nothing();
   EXPECT_EQ(member_.wake_at(), MonoTime::max());
 }
@@ -476,7 +476,7 @@ TEST_F(StaticMembershipTest, WhosePlaceAnotherTookIsFencedForGood) {
   beat(ErrorCode::kFencedInstanceId);
   EXPECT_EQ(member_.phase(), Phase::kFailed);
   EXPECT_EQ(member_.failure()->code, Errc::kFenced);
-  EXPECT_EQ(member_.failure()->message, "heartbeat: FENCED_INSTANCE_ID");
+  EXPECT_EQ(member_.failure()->message, "heartbeat: FENCED_INSTANCE_ID: another member has come with the same instance id");
   EXPECT_EQ(member_.holding(), 0u);
   expect_nothing();
 }
