@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 
+import confluent_kafka
 from confluent_kafka import (OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition,
                              libversion)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
@@ -213,7 +214,7 @@ if sys.argv[2:3] == ['member']:
     be_member(*sys.argv[3:])
     sys.exit()
 admin = AdminClient({'bootstrap.servers': address})
-print('version librdkafka', libversion()[0])
+print('version confluent-kafka %s (librdkafka %s)' % (confluent_kafka.__version__, libversion()[0]))
 feature('admin', administration)
 for number, codec in enumerate(['none', 'gzip', 'snappy', 'lz4', 'zstd']):
     feature('produce ' + codec, lambda: produce('codecs', codec, number * 300, number * 300 + 300, 3))

@@ -10,7 +10,7 @@ finish() {
 trap finish EXIT
 failed=0
 
-echo "version kcat $(kcat -V | sed -n 's/^Version \([0-9.]*\) .*librdkafka \([0-9.]*\).*/\1,librdkafka-\2/p')"
+echo "version kcat $(kcat -V | sed -n 's/^Version \([0-9.]*\) .*librdkafka \([0-9.]*\).*/\1 (librdkafka \2)/p')"
 
 # feature NAME FUNCTION ARGUMENTS...
 feature() {
