@@ -14,15 +14,16 @@ results=${1:-}
 if [[ -z $results ]]; then
   results=$(mktemp -d)
   trap 'rm -rf "$results"' EXIT
-  TRIBUTARY_COMPAT_RESULTS=$results ctest --test-dir build/release -R 'compat_(client_programs|kafka_files|kafka_streams)' --output-on-failure || true
+  TRIBUTARY_COMPAT_RESULTS=$results ctest --test-dir build/release -R 'compat_(client_programs|mixed_groups|kafka_files|kafka_streams)' --output-on-failure || true
 fi
 
 {
   cat <<'HEAD'
 # Compatibility
 
-Made by `tools/compatibility.sh` from the results of three tests: `compat_client_programs` runs each client's program
-(`tests/compat/clients`) against the broker, `compat_kafka_files` lets Kafka's tools and Kafka's broker read our files and
+Made by `tools/compatibility.sh` from the results of four tests: `compat_client_programs` runs each client's program
+(`tests/compat/clients`) against the broker, `compat_mixed_groups` lets its members share a group with native ones,
+`compat_kafka_files` lets Kafka's tools and broker read our files and
 ours read Kafka's (the rows of the client `kafka`), `compat_kafka_streams` counts in windows, also across kills. kcat and
 Debian's librdkafka have further tests (`compat_kcat`, `compat_librdkafka`, `compat_group_kills`).
 

@@ -13,6 +13,7 @@
 
 #include "cluster/groups/partition_of.h"
 #include "cluster/server/internal_topics.h"
+#include "common/env/random.h"
 #include "common/protocol/messages/find_coordinator.h"
 #include "common/protocol/messages/offset_commit.h"
 #include "common/protocol/messages/offset_fetch.h"
