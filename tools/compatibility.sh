@@ -23,9 +23,9 @@ fi
 
 Made by `tools/compatibility.sh` from the results of four tests: `compat_client_programs` runs each client's program
 (`tests/compat/clients`) against the broker, `compat_mixed_groups` lets its members share a group with native ones,
-`compat_kafka_files` lets Kafka's tools and broker read our files and
-ours read Kafka's (the rows of the client `kafka`), `compat_kafka_streams` counts in windows, also across kills. kcat and
-Debian's librdkafka have further tests (`compat_kcat`, `compat_librdkafka`, `compat_group_kills`).
+`compat_kafka_files` lets Kafka's tools and broker read our files and ours read Kafka's (the rows of the client `kafka`),
+`compat_kafka_streams` counts in windows, also across kills. kcat and Debian's librdkafka have further tests
+(`compat_kcat`, `compat_librdkafka`, `compat_group_consumer`, `compat_group_kills`).
 
 The members of the groups are processes: two share the partitions, a third joins, it dies (SIGKILL) and the others get
 what it had, one leaves; every record must arrive. With static membership one dies and gets its own partitions again, long
