@@ -1,7 +1,6 @@
 #include "cluster/storage/segment.h"
 
 #include <limits>
-#include <ranges>
 
 #include "cluster/storage/folder_names.h"
 #include "common/base/check.h"
@@ -172,8 +171,8 @@ Result<> Segment::ensure_loaded() {
   if (trusted && end_offset_ == expected_end) return {};
   // Made aside: half of a time index, which is all that a power cut might leave, would be believed.
   const auto offset_index = offset_index_.path(), time_index = time_index_.path();
-  offset_index_.moved_to(offset_index + ".tmp");
-  time_index_.moved_to(time_index + ".tmp");
+  offset_index_.moved_to(offset_index + std::string(kTemporarySuffix));
+  time_index_.moved_to(time_index + std::string(kTemporarySuffix));
   const auto result = scan(ScanCheck::kHeaders, [](const BatchHeader&) {});
   if (!result) {
     offset_index_.moved_to(offset_index);
