@@ -10,7 +10,7 @@
 namespace tributary {
 namespace {
 
-/// A failed cleaning (a full disk) is not tried again at every look.
+/// A failed cleaning, which has read and written, is not tried again at every look.
 constexpr auto kPatienceAfterFailure = std::chrono::minutes(1);
 /// It does not sleep for less, and may be ahead by so much.
 constexpr auto kPayInterval = std::chrono::milliseconds(20);
@@ -144,8 +144,8 @@ void Compactor::say(const TopicPartition& partition, const CleaningReport& repor
 
 void Compactor::postponed(const TopicPartition& partition, const SpaceShortage& shortage, Duration took) {
   services_.metrics.postponed_cleanings.inc();
-  // It has read much to know that: at most half of the time goes into finding out.
-  not_before_[fmt::to_string(partition)] = services_.clock.mono_now() + std::max<Duration>(kPatienceAfterFailure, took);
+  // It has read much to know that: at most half of the time goes into finding out. It has written nothing.
+  not_before_[fmt::to_string(partition)] = services_.clock.mono_now() + std::max<Duration>(options_.interval, took);
   if (const auto turn = shortage_.turn())
     log_warning("compactor", "a cleaning waits for space on the volume; it is tried again",
                 {{"partition", fmt::to_string(partition)}, {"needed_bytes", shortage.needed_bytes},

@@ -1,5 +1,5 @@
-// A broker is killed while it compacts: of each key the newest record is there, and what it took away does not come
-// back.
+// A broker is killed while it compacts, or has no room for it: of each key the newest record is there, and what it took
+// away does not come back.
 //
 //   TRIBUTARY_SEED              repeats the moments of a run
 //   TRIBUTARY_COMPACTION_KILLS  how often it is killed (25)
@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -19,6 +21,7 @@
 #include "common/env/random.h"
 #include "tests/support/eventually.h"
 #include "tests/support/programs.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/temp_folder.h"
 
 namespace tributary::test {
@@ -117,7 +120,7 @@ struct Found {
   std::optional<std::int64_t> version;  // nothing: a tombstone
 };
 
-class CompactionKills : public testing::Test {
+class Compaction : public testing::Test {
  protected:
   /// All records of each key that the broker has, in their order.
   std::map<int, std::vector<Found>> read_all() {
@@ -150,6 +153,30 @@ class CompactionKills : public testing::Test {
     std::int64_t number = -1;
     std::from_chars(text.data(), text.data() + text.size(), number);
     return number;
+  }
+
+  void create_topic() {
+    const auto created = tributary(broker_, {"topic", "create", kState, "--partitions", "1",
+                                             "--set", "cleanup.policy=compact", "--set", "segment.bytes=65536",
+                                             "--set", "min.cleanable.dirty.ratio=0", "--set", "delete.retention.ms=500"});
+    ASSERT_EQ(created.exit_code, 0) << created.errors;
+  }
+
+  /// Waits until the closed segments have one record of a key at most; gives how many records there are in all.
+  std::int64_t expect_compacted(const std::vector<Written>& written) {
+    std::int64_t most = 0, records = 0;
+    EXPECT_TRUE(eventually(60s, [&] {
+      const auto base = active_base();
+      most = records = 0;
+      const auto all = read_all();
+      for (const auto& [key, found] : all) {
+        records += static_cast<std::int64_t>(found.size());
+        most = std::max<std::int64_t>(most, std::ranges::count_if(found, [&](const auto& f) { return f.offset < base; }));
+      }
+      check(all, written, written);
+      return most <= 1;
+    }, 100ms)) << most << " records of one key in closed segments";
+    return records;
   }
 
   /// `before`: what was written when the reading began; `after`: when it had ended.
@@ -196,16 +223,13 @@ class CompactionKills : public testing::Test {
   Broker broker_{folder_ / "broker"};
 };
 
-TEST_F(CompactionKills, AtAnyMomentLeaveTheNewestRecordOfEveryKey) {
+TEST_F(Compaction, KillsAtAnyMomentLeaveTheNewestRecordOfEveryKey) {
   const auto seed = seed_of_test();
   const auto kills = option_of_test("TRIBUTARY_COMPACTION_KILLS", 25);
   SeededRandom random(seed);
   broker_.extra_args = {"--cleaner-interval", "10ms", "--cleaner-bytes-per-second", "6MiB"};
   ASSERT_TRUE(broker_.start_ready()) << broker_.log();
-  const auto created = tributary(broker_, {"topic", "create", kState, "--partitions", "1",
-                                           "--set", "cleanup.policy=compact", "--set", "segment.bytes=65536",
-                                           "--set", "min.cleanable.dirty.ratio=0", "--set", "delete.retention.ms=500"});
-  ASSERT_EQ(created.exit_code, 0) << created.errors;
+  ASSERT_NO_FATAL_FAILURE(create_topic());
   Writer writer(broker_.nng_url(), seed);
   writer.start();
 
@@ -225,22 +249,40 @@ TEST_F(CompactionKills, AtAnyMomentLeaveTheNewestRecordOfEveryKey) {
   EXPECT_GE(while_cleaning, kills * 9 / 10);
 
   // Nothing that should be gone is back after the next cleanings.
-  const auto written = writer.written();
-  std::int64_t most = 0, records = 0;
-  EXPECT_TRUE(eventually(60s, [&] {
-    const auto base = active_base();
-    most = records = 0;
-    const auto all = read_all();
-    for (const auto& [key, found] : all) {
-      records += static_cast<std::int64_t>(found.size());
-      most = std::max<std::int64_t>(most, std::ranges::count_if(found, [&](const auto& f) { return f.offset < base; }));
-    }
-    check(all, written, written);
-    return most <= 1;
-  }, 100ms)) << most << " records of one key in closed segments";
+  const auto records = expect_compacted(writer.written());
   std::printf("%ld kills, %d of them during a cleaning; %ld records written, %ld left of %d keys\n", static_cast<long>(kills),
               while_cleaning, static_cast<long>(writer.records()), static_cast<long>(records), kKeys);
   EXPECT_GT(writer.records(), records);
+  EXPECT_EQ(broker_.terminate(), 0);
+}
+
+TEST_F(Compaction, WaitsForRoomOnAFullDiskWhileTheRestIsServed) {
+  const SmallDisk disk(broker_.data(), "32m");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a small file system needs root: " << std::strerror(errno);
+  broker_.extra_args = {"--cleaner-interval", "1h"};
+  ASSERT_TRUE(broker_.start_ready()) << broker_.log();
+  ASSERT_NO_FATAL_FAILURE(create_topic());
+  Writer writer(broker_.nng_url(), seed_of_test());
+  writer.start();
+  ASSERT_TRUE(eventually(30s, [&] { return writer.records() > 20'000; })) << writer.failure();
+  writer.stop();
+  EXPECT_EQ(writer.failure(), "");
+  // After kill -9 no cleaning would begin: which producers there are could not be noted.
+  ASSERT_EQ(broker_.terminate(), 0);
+  disk.fill();
+
+  broker_.extra_args = {"--cleaner-interval", "10ms"};
+  ASSERT_TRUE(broker_.start_ready()) << broker_.log();
+  const auto postponed = [&] { return broker_.metric("tributary_broker_postponed_cleanings_total").value_or(0); };
+  ASSERT_TRUE(eventually(20s, [&] { return postponed() > 0; })) << broker_.log();
+  EXPECT_NE(broker_.log().find("waits for space on the volume"), std::string::npos) << broker_.log();
+  EXPECT_EQ(broker_.metric("tributary_broker_failed_cleanings_total").value_or(0), 0) << broker_.log();
+  const auto written = writer.written();
+  check(read_all(), written, written);
+
+  // Nobody has to help.
+  disk.empty();
+  EXPECT_LT(expect_compacted(written), writer.records());
   EXPECT_EQ(broker_.terminate(), 0);
 }
 
